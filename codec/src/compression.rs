@@ -1,0 +1,1 @@
+//! zstd with reused contexts and a declared, capped size.

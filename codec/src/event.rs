@@ -1,0 +1,1 @@
+//! What consumers of the stream read: one event a transition.

@@ -1,0 +1,22 @@
+//! The pure core of Pulsegate: it is told the time and handed heartbeats, and returns verdicts.
+//!
+//! One [`Engine`] owns the nodes of one shard. Nothing in this crate reads a clock, opens a socket, starts a thread
+//! or holds a lock, so the whole of it runs in simulation (`tests/simulation`), against a naive oracle, faster than
+//! time.
+//!
+//! Data flows one way: heartbeats → [`registry`] (who is this, what did we know) → [`detector`] (by when must it speak
+//! again) → [`wheel`] (wake me then) → [`verdict`] (what changed, and why we think so) → [`publication`] (what of it is
+//! told to the world).
+
+pub mod detector;
+pub mod engine;
+pub mod limits;
+pub mod publication;
+pub mod registry;
+pub mod time;
+pub mod verdict;
+pub mod wheel;
+
+pub use engine::{Engine, EngineConfig, EngineCounters};
+pub use time::{Duration, Timestamp};
+pub use verdict::{Evidence, NodeState, Verdict, VerdictKind, Verdicts};

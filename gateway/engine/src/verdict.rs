@@ -1,0 +1,187 @@
+//! What the engine says: one verdict a transition, with the evidence that led to it.
+
+use std::sync::Arc;
+
+use pulsegate_codec::{DepartureReason, Incarnation, NodeId, Sequence};
+
+use crate::time::Timestamp;
+
+/// Where a node stands.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[repr(u8)]
+pub enum NodeState {
+    /// Heard once. Not told to anyone yet: a single datagram may be a mistake.
+    New = 0,
+    /// Heard often enough and lately.
+    Alive = 1,
+    /// Silent past its suspect deadline.
+    Suspect = 2,
+    /// Silent past its failed deadline.
+    Failed = 3,
+    /// Said goodbye.
+    Left = 4,
+}
+
+impl NodeState {
+    /// The word used in events and metrics.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::New => "new",
+            Self::Alive => "alive",
+            Self::Suspect => "suspect",
+            Self::Failed => "failed",
+            Self::Left => "left",
+        }
+    }
+}
+
+/// What happened to a node.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum VerdictKind {
+    /// A node counts from now on: it was new, or had left, and has been heard twice.
+    Joined,
+    /// Silent past its suspect deadline.
+    Suspected,
+    /// Silent past its failed deadline.
+    Failed,
+    /// A suspect or failed node of the same incarnation was heard again.
+    Recovered,
+    /// A greater incarnation was heard: the node restarted, whatever it was before.
+    Restarted,
+    /// The node said goodbye.
+    Left {
+        /// Why.
+        reason: DepartureReason,
+        /// When it means to be back, in milliseconds from its goodbye; 0 means not known.
+        expected_return_ms: u64,
+    },
+    /// Nothing was heard of a failed, left or new node for the retention: the gateway no longer knows it.
+    Forgotten,
+}
+
+impl VerdictKind {
+    /// The word used for the event's type.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Joined => "joined",
+            Self::Suspected => "suspected",
+            Self::Failed => "failed",
+            Self::Recovered => "recovered",
+            Self::Restarted => "restarted",
+            Self::Left { .. } => "left",
+            Self::Forgotten => "forgotten",
+        }
+    }
+}
+
+/// One transition of one node.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Verdict {
+    /// Which node.
+    pub node_id: NodeId,
+    /// What happened.
+    pub kind: VerdictKind,
+    /// Where it stood before.
+    pub previous: NodeState,
+    /// Which run of the node this is about.
+    pub incarnation: Incarnation,
+    /// Counts the verdicts on this node since the gateway first heard of it, from 1, with no gap.
+    pub event_sequence: u32,
+    /// When the engine decided.
+    pub decided_at: Timestamp,
+    /// Why.
+    pub evidence: Evidence,
+    /// What the node told of itself, if it has.
+    pub facts: Option<Arc<NodeFacts>>,
+}
+
+/// Why a verdict was reached.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Evidence {
+    /// When the node was last heard before the verdict. For `Joined`, `Recovered` and `Restarted`: before the
+    /// heartbeat that led to it.
+    pub last_seen: Timestamp,
+    /// The deadline that passed; `None` when no deadline was involved.
+    pub deadline: Option<Timestamp>,
+    /// The interval that the node was held to, in milliseconds.
+    pub interval_ms: u32,
+    /// The last sequence that was accepted before the verdict.
+    pub last_sequence: Sequence,
+    /// Whole intervals that passed since `last_seen`.
+    pub intervals_missed: u32,
+}
+
+/// The cold facts of a node: owned copy of its descriptor.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct NodeFacts {
+    /// Unique name.
+    pub name: Box<str>,
+    /// Failure domain; empty when not told.
+    pub zone: Box<str>,
+    /// Key and value.
+    pub labels: Box<[(Box<str>, Box<str>)]>,
+    /// Asked-for interval in milliseconds; 0 means the gateway's default.
+    pub interval_ms: u32,
+    /// Timeout profile; empty means the default.
+    pub profile: Box<str>,
+    /// What runs on the node.
+    pub services: Box<[Box<str>]>,
+}
+
+/// A bounded buffer of verdicts: the engine fills it, the caller drains it.
+///
+/// When it is full the engine postpones transitions instead of losing them; see `Engine::on_heartbeats`.
+#[derive(Debug)]
+pub struct Verdicts {
+    items: Vec<Verdict>,
+    capacity: usize,
+}
+
+impl Verdicts {
+    /// An empty buffer for `capacity` verdicts; all memory is taken now.
+    ///
+    /// # Panics
+    /// If `capacity` is 0.
+    #[must_use]
+    pub fn with_capacity(capacity: usize) -> Self {
+        assert!(capacity > 0, "a buffer without room would postpone every verdict for ever");
+        Self { items: Vec::with_capacity(capacity), capacity }
+    }
+
+    /// How many more verdicts fit.
+    #[must_use]
+    pub fn room(&self) -> usize {
+        self.capacity - self.items.len()
+    }
+
+    /// Whether nothing waits.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.items.is_empty()
+    }
+
+    /// The verdicts that wait, oldest first.
+    #[must_use]
+    pub fn as_slice(&self) -> &[Verdict] {
+        &self.items
+    }
+
+    /// Takes the oldest `count` verdicts out, oldest first.
+    ///
+    /// # Panics
+    /// If fewer than `count` wait.
+    pub fn drain(&mut self, count: usize) -> impl Iterator<Item = Verdict> + '_ {
+        self.items.drain(..count)
+    }
+
+    /// Adds one.
+    ///
+    /// # Panics
+    /// If there is no room: the engine checks before it changes state.
+    pub(crate) fn push(&mut self, verdict: Verdict) {
+        assert!(self.items.len() < self.capacity, "the engine decides only while there is room");
+        self.items.push(verdict);
+    }
+}
