@@ -1,7 +1,7 @@
 //! Compiles the .proto files with a pure-Rust compiler, so that no protoc is needed.
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let files = ["proto/pulsegate/v1/heartbeat.proto"];
+    let files = ["proto/pulsegate/v1/event.proto", "proto/pulsegate/v1/heartbeat.proto"];
     for file in files {
         println!("cargo:rerun-if-changed={file}");
     }
