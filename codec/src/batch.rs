@@ -3,10 +3,34 @@
 //! [`Decoder::decode`] checks everything that can be wrong with a datagram before it returns, so whoever reads a
 //! [`Batch`] meets no errors. Heartbeats are decoded from their columns into one reused array; descriptors and
 //! departures are rare and are parsed on demand from the validated bytes.
+//!
+//! ```text
+//!  frame ──FrameHeader::parse──▶ payload ──zstd, if the flag says so──▶ HeartbeatBatch
+//!                                                                        │ columns       ─▶ array of Heartbeat
+//!                                                                        │ descriptors   ─▶ checked, left in place
+//!                                                                        └ departures    ─▶ checked, left in place
+//! ```
+//!
+//! Nothing is allocated after [`Decoder::new`], and nothing that a frame says makes the work grow beyond
+//! [`PAYLOAD_BYTES_MAX`]. The decoder is stricter than a protobuf library; the tests compare the two on every input,
+//! and `WIRE.md` lists the differences.
 
+use crate::columns::{self, Columns};
+use crate::compression::Decompressor;
 use crate::frame::FrameHeader;
 use crate::identity::{Incarnation, Lane, NodeId, SenderId, Sequence};
-use crate::reject::RejectReason;
+use crate::limits::{DEPARTURES_PER_FRAME_MAX, DESCRIPTORS_PER_FRAME_MAX, PAYLOAD_BYTES_MAX};
+use crate::protobuf::{FieldReader, Value};
+use crate::reject::{Faults, RejectReason};
+
+pub use crate::departure::{Departure, DepartureReason};
+pub use crate::descriptor::NodeDescriptor;
+
+pub(crate) const SENDER_ID: u32 = 1;
+pub(crate) const SENDER_SEQUENCE: u32 = 2;
+pub(crate) const SENT_AT_UNIX_US: u32 = 3;
+pub(crate) const DESCRIPTOR: u32 = 12;
+pub(crate) const DEPARTURE: u32 = 13;
 
 /// One node's sign of life.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -40,61 +64,6 @@ pub enum NodeStatus {
     Degraded = 1,
 }
 
-/// What does not change from beat to beat. Borrowed from the frame.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct NodeDescriptor<'a> {
-    /// Unique in the fleet; its hash is the node's id. Never empty.
-    pub name: &'a str,
-    /// Failure domain; empty when not told.
-    pub zone: &'a str,
-    /// Key and value, in the frame's order. At most [`crate::limits::LABELS_PER_NODE_MAX`].
-    pub labels: Vec<(&'a str, &'a str)>,
-    /// Time between two heartbeats; 0 means the gateway's default.
-    pub interval_ms: u32,
-    /// Timeout profile; empty means the default.
-    pub profile: &'a str,
-    /// What runs on the node. At most [`crate::limits::SERVICES_PER_NODE_MAX`].
-    pub services: Vec<&'a str>,
-}
-
-impl NodeDescriptor<'_> {
-    /// The node that this describes.
-    #[must_use]
-    pub fn node_id(&self) -> NodeId {
-        NodeId::from_name(self.name)
-    }
-}
-
-/// A node that goes away on purpose.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Departure {
-    /// Which node.
-    pub node_id: NodeId,
-    /// Which run of it.
-    pub incarnation: Incarnation,
-    /// Its last heartbeat: anything up to it that arrives later is late, not a return.
-    pub sequence: Sequence,
-    /// Why.
-    pub reason: DepartureReason,
-    /// When it means to be back, in milliseconds from now; 0 means not known.
-    pub expected_return_ms: u64,
-}
-
-/// Why a node goes away.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Hash)]
-#[repr(u8)]
-pub enum DepartureReason {
-    /// Not told.
-    #[default]
-    Unspecified = 0,
-    /// The process ends.
-    Shutdown = 1,
-    /// Work on the machine; it will be back.
-    Maintenance = 2,
-    /// The fleet shrinks; it will not be back.
-    ScaleDown = 3,
-}
-
 /// One decoded frame. Borrows the datagram and the decoder's scratch space.
 #[derive(Debug)]
 pub struct Batch<'a> {
@@ -108,6 +77,10 @@ pub struct Batch<'a> {
     pub sent_at_unix_us: u64,
     /// The heartbeats, in the frame's order.
     pub heartbeats: &'a [Heartbeat],
+    /// The checked protobuf message.
+    message: &'a [u8],
+    descriptor_count: usize,
+    departure_count: usize,
 }
 
 impl<'a> Batch<'a> {
@@ -117,40 +90,142 @@ impl<'a> Batch<'a> {
         self.header.lane
     }
 
-    /// The descriptors, in the frame's order.
+    /// The descriptors, in the frame's order. Allocates the lists of labels and services; nothing if there are none.
     pub fn descriptors(&self) -> impl Iterator<Item = NodeDescriptor<'a>> + '_ {
-        std::iter::empty()
+        Submessages::new(self.message, DESCRIPTOR, self.descriptor_count).map(NodeDescriptor::read)
     }
 
     /// The departures, in the frame's order.
     pub fn departures(&self) -> impl Iterator<Item = Departure> + '_ {
-        std::iter::empty()
+        Submessages::new(self.message, DEPARTURE, self.departure_count)
+            .filter_map(|message| Departure::read(message, &mut Faults::default()).ok())
+    }
+}
+
+/// Finds the occurrences of one repeated message in a batch that was checked before.
+struct Submessages<'a> {
+    fields: FieldReader<'a>,
+    number: u32,
+    /// How many are still to come. Nothing is read once all were handed out, and nothing at all if there are none.
+    left_count: usize,
+}
+
+impl<'a> Submessages<'a> {
+    const fn new(message: &'a [u8], number: u32, count: usize) -> Self {
+        Self { fields: FieldReader::new(message), number, left_count: count }
+    }
+}
+
+impl<'a> Iterator for Submessages<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        self.left_count = self.left_count.checked_sub(1)?;
+        while let Ok(Some((number, value))) = self.fields.next_field() {
+            if let (true, Value::Bytes(bytes)) = (number == self.number, value) {
+                return Some(bytes);
+            }
+        }
+        None
     }
 }
 
 /// Turns datagrams into batches. Owns the zstd context and the scratch space; make one a shard.
 #[derive(Debug)]
-pub struct Decoder {}
+pub struct Decoder {
+    decompressor: Decompressor,
+    /// [`PAYLOAD_BYTES_MAX`] bytes for what a compressed payload becomes.
+    decompressed: Box<[u8]>,
+    columns: Columns,
+}
 
 impl Decoder {
     /// A decoder with all the memory it will ever use.
     #[must_use]
     pub fn new() -> Self {
-        Self {}
+        Self {
+            decompressor: Decompressor::new(),
+            decompressed: vec![0; PAYLOAD_BYTES_MAX].into_boxed_slice(),
+            columns: Columns::new(),
+        }
     }
 
     /// Decodes one frame.
     ///
     /// # Errors
-    /// The one reason why the frame is refused. Nothing has changed then.
+    /// The one reason why the frame is refused: of all that is wrong with it, what stands first in
+    /// [`RejectReason::ALL`]. Nothing has changed then.
     pub fn decode<'a>(&'a mut self, frame: &'a [u8]) -> Result<Batch<'a>, RejectReason> {
-        let _ = frame;
-        todo!()
+        let (header, payload) = FrameHeader::parse(frame)?;
+        let message = if header.is_compressed() {
+            let bytes = header.decompressed_bytes as usize;
+            let target =
+                self.decompressed.get_mut(..bytes).ok_or(RejectReason::DecompressedSizeAboveBound)?;
+            self.decompressor.decompress(payload, target)?;
+            &*target
+        } else {
+            payload
+        };
+        decode_message(header, message, &mut self.columns)
     }
 }
 
 impl Default for Decoder {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+fn decode_message<'a>(
+    header: FrameHeader,
+    message: &'a [u8],
+    columns: &'a mut Columns,
+) -> Result<Batch<'a>, RejectReason> {
+    let mut batch = Batch {
+        header,
+        sender_id: SenderId(0),
+        sender_sequence: 0,
+        sent_at_unix_us: 0,
+        heartbeats: &[],
+        message,
+        descriptor_count: 0,
+        departure_count: 0,
+    };
+    let mut faults = Faults::default();
+    columns.begin(header.lane);
+    let mut fields = FieldReader::new(message);
+    while let Some((number, value)) = fields.next_field()? {
+        match number {
+            SENDER_ID => batch.sender_id = SenderId(value.fixed64()?),
+            SENDER_SEQUENCE => batch.sender_sequence = value.varint()?,
+            SENT_AT_UNIX_US => batch.sent_at_unix_us = value.varint()?,
+            columns::NODE_ID..=columns::PENDING => columns.field(number, value, &mut faults)?,
+            DESCRIPTOR => {
+                batch.descriptor_count += 1;
+                let name = NodeDescriptor::check(value.bytes()?, &mut faults)?;
+                check_lane(&header, || NodeId::from_name(name), &mut faults);
+            }
+            DEPARTURE => {
+                batch.departure_count += 1;
+                let departure = Departure::read(value.bytes()?, &mut faults)?;
+                check_lane(&header, || departure.node_id, &mut faults);
+            }
+            // A field of a later version: skipped.
+            _ => {}
+        }
+    }
+    let has_too_many = batch.descriptor_count > DESCRIPTORS_PER_FRAME_MAX
+        || batch.departure_count > DEPARTURES_PER_FRAME_MAX;
+    faults.note_if(has_too_many, RejectReason::TooManyElements);
+    batch.heartbeats = columns.finish(header.mixes_lanes(), &mut faults);
+    let is_empty = batch.heartbeats.is_empty() && batch.descriptor_count == 0 && batch.departure_count == 0;
+    faults.note_if(is_empty, RejectReason::Empty);
+    faults.verdict().map(|()| batch)
+}
+
+/// Notes a node that has no place in this frame: it would reach a shard that does not own it.
+fn check_lane(header: &FrameHeader, node_id: impl FnOnce() -> NodeId, faults: &mut Faults) {
+    if !header.mixes_lanes() {
+        faults.note_if(node_id().lane() != header.lane, RejectReason::LaneMismatch);
     }
 }

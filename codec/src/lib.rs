@@ -8,12 +8,16 @@
 //! This crate opens no socket, reads no clock and keeps no state about nodes.
 
 pub mod batch;
-pub mod compression;
+mod columns;
+mod compression;
+mod departure;
+mod descriptor;
 pub mod encode;
 pub mod event;
 pub mod frame;
 pub mod identity;
 pub mod limits;
+mod protobuf;
 pub mod reject;
 
 /// The generated prost types of `proto/`: the reference that the hand-written decoder is tested against.
@@ -23,7 +27,7 @@ pub mod proto {
 }
 
 pub use batch::{Batch, Decoder, Departure, DepartureReason, Heartbeat, NodeDescriptor, NodeStatus};
-pub use encode::BatchEncoder;
+pub use encode::{BatchEncoder, Compression, EncodeError};
 pub use frame::FrameHeader;
 pub use identity::{Incarnation, Lane, NodeId, SenderId, Sequence};
 pub use reject::RejectReason;

@@ -28,6 +28,9 @@ pub enum RejectReason {
     /// The dictionary flag: specified, not built yet.
     #[error("zstd dictionaries are not supported yet")]
     DictionaryUnsupported,
+    /// A key id in a frame that is not authenticated.
+    #[error("key id in an unauthenticated frame")]
+    KeyIdWithoutTag,
     /// The header's payload length is not the length of what follows it: a truncation, or trailing bytes.
     #[error("payload length differs from the header's")]
     LengthMismatch,
@@ -68,7 +71,7 @@ pub enum RejectReason {
 
 impl RejectReason {
     /// All reasons, in order.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::TooShort,
         Self::TooLong,
         Self::BadMagic,
@@ -77,6 +80,7 @@ impl RejectReason {
         Self::AuthenticationUnsupported,
         Self::AckUnsupported,
         Self::DictionaryUnsupported,
+        Self::KeyIdWithoutTag,
         Self::LengthMismatch,
         Self::ChecksumMismatch,
         Self::DecompressedSizeAboveBound,
@@ -103,6 +107,7 @@ impl RejectReason {
             Self::AuthenticationUnsupported => "authentication_unsupported",
             Self::AckUnsupported => "ack_unsupported",
             Self::DictionaryUnsupported => "dictionary_unsupported",
+            Self::KeyIdWithoutTag => "key_id_without_tag",
             Self::LengthMismatch => "length_mismatch",
             Self::ChecksumMismatch => "checksum_mismatch",
             Self::DecompressedSizeAboveBound => "decompressed_size_above_bound",
@@ -122,6 +127,48 @@ impl RejectReason {
     #[must_use]
     pub const fn index(self) -> usize {
         self as usize
+    }
+}
+
+/// Collects what is wrong with a payload and keeps the first reason in the order of [`RejectReason::ALL`], so that a
+/// frame with several faults has the same name whatever the order of its fields.
+#[derive(Clone, Copy, Default, Debug)]
+pub(crate) struct Faults {
+    first: Option<RejectReason>,
+}
+
+impl Faults {
+    /// Remembers `reason` unless one that goes before it is known.
+    pub(crate) fn note(&mut self, reason: RejectReason) {
+        if self.first.is_none_or(|first| reason.index() < first.index()) {
+            self.first = Some(reason);
+        }
+    }
+
+    /// Remembers `reason` if `is_fault`.
+    #[inline]
+    pub(crate) fn note_if(&mut self, is_fault: bool, reason: RejectReason) {
+        if is_fault {
+            self.note(reason);
+        }
+    }
+
+    /// `value` as 32 bits. protobuf libraries would cut off the rest in silence; a number that a node did not send is
+    /// worse than none, so it is a fault.
+    #[inline]
+    pub(crate) fn u32(&mut self, value: u64) -> u32 {
+        u32::try_from(value).unwrap_or_else(|_| {
+            self.note(RejectReason::ValueOutOfRange);
+            0
+        })
+    }
+
+    /// The first reason, if there is one.
+    pub(crate) const fn verdict(self) -> Result<(), RejectReason> {
+        match self.first {
+            None => Ok(()),
+            Some(reason) => Err(reason),
+        }
     }
 }
 
