@@ -1,0 +1,243 @@
+//! What truly happened to every node, from the datagrams that were handed to the kernel, and when.
+//!
+//! Not from what was planned: if the generator itself stalls, its nodes truly fell silent, and the gateway is right to
+//! say so. Each datagram has a [`Span`]: the clock before and after the call that handed it over. The gateway cannot
+//! have received it before the one, and a generator that was descheduled in between is no reason to blame anybody.
+//!
+//! ```text
+//!  signs of one node   x   x   x               x   x     x'  x'  …        │ end of judgement
+//!                          └─────── silence ───┘   └restart┘    └──────── silence to the end
+//!  facts               Joined (second sign)    HeardAgain  Restarted      SilentToTheEnd
+//! ```
+//!
+//! Only what deviates is kept: 28 bytes a node for its latest sign, and one [`Fact`] for a join, a restart, a goodbye,
+//! or a gap that comes near the suspect timeout. The same rules as the gateway's decide which sign counts: a heartbeat
+//! of an older incarnation, or not newer than the latest one, is no news. [`crate::verify`] turns facts into what must,
+//! may and must not be reported.
+
+use pulsegate_codec::{Incarnation, Sequence};
+
+use crate::fleet::NodeIndex;
+use crate::moment::{Duration, Moment};
+
+/// How long a node may be silent, and how near to that the truth is uncertain.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Timeouts {
+    /// Silence after which a node is suspect.
+    pub suspect: Duration,
+    /// Silence after which a node has failed.
+    pub failed: Duration,
+    /// A gap this near to a timeout may be reported or not: datagrams take time, and ticks have a length.
+    pub tolerance: Duration,
+}
+
+impl Timeouts {
+    /// Timeouts of nodes with this interval. The tolerance is a quarter of it.
+    #[must_use]
+    pub fn new(suspect: Duration, failed: Duration, interval: Duration) -> Self {
+        Self { suspect, failed, tolerance: interval / 4 }
+    }
+}
+
+/// Something happened at one moment between these two (both included).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Span {
+    /// Not earlier than this.
+    pub before: Moment,
+    /// Not later than this.
+    pub after: Moment,
+}
+
+impl Span {
+    /// A span without length.
+    #[must_use]
+    pub const fn at(moment: Moment) -> Self {
+        Self { before: moment, after: moment }
+    }
+}
+
+/// What was handed to the kernel about one node.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Sign {
+    /// Which node.
+    pub node: NodeIndex,
+    /// Which run of it.
+    pub incarnation: Incarnation,
+    /// Which heartbeat; for a goodbye, the last one.
+    pub sequence: Sequence,
+    /// Whether this is the goodbye.
+    pub departs: bool,
+}
+
+/// What the sign at [`Fact::at`] was, after the one at [`Fact::from`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum FactKind {
+    /// The second sign of a node that was new (or had left): it counts from now on.
+    Joined,
+    /// A sign after a gap that is, or is nearly, longer than the suspect timeout.
+    HeardAgain,
+    /// The first sign of a new run.
+    Restarted,
+    /// The goodbye.
+    Left,
+    /// None: judgement ended here.
+    SilentToTheEnd,
+}
+
+/// One thing that happened to one node.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Fact {
+    /// The sign before.
+    pub from: Span,
+    /// The sign itself, or the end of judgement.
+    pub at: Span,
+    /// Which node.
+    pub node: NodeIndex,
+    /// Its run at `at`.
+    pub incarnation: Incarnation,
+    /// What happened.
+    pub kind: FactKind,
+    /// Whether the node counted as a member before `at`. What happens to a node that does not, nobody need report.
+    pub was_member: bool,
+}
+
+/// The latest sign of one node.
+#[derive(Clone, Copy, Debug)]
+struct Latest {
+    before_us: u64,
+    span_us: u32,
+    incarnation: Incarnation,
+    sequence: Sequence,
+    standing: Standing,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Standing {
+    Unheard,
+    HeardOnce,
+    Member,
+    Gone,
+}
+
+impl Latest {
+    const NONE: Self = Self {
+        before_us: 0,
+        span_us: 0,
+        incarnation: Incarnation(0),
+        sequence: Sequence(0),
+        standing: Standing::Unheard,
+    };
+
+    fn span(&self) -> Span {
+        let before = Moment::from_microseconds(self.before_us);
+        Span { before, after: before + Duration::from_micros(u64::from(self.span_us)) }
+    }
+}
+
+/// The record of one run.
+#[derive(Clone, Debug)]
+pub struct GroundTruth {
+    timeouts: Timeouts,
+    latest: Vec<Latest>,
+    facts: Vec<Fact>,
+    signs_of_life: u64,
+}
+
+impl GroundTruth {
+    /// A record of a fleet that nobody has heard of.
+    #[must_use]
+    pub fn new(node_count: u32, timeouts: Timeouts) -> Self {
+        let latest = vec![Latest::NONE; node_count as usize];
+        Self { timeouts, latest, facts: Vec::new(), signs_of_life: 0 }
+    }
+
+    /// Heartbeats so far that were news: what the gateway should accept if the kernel loses nothing.
+    #[must_use]
+    pub const fn signs_of_life(&self) -> u64 {
+        self.signs_of_life
+    }
+
+    /// Notes a sign that was handed to the kernel at `at`. Signs come in the order of their handing over.
+    pub fn note(&mut self, sign: &Sign, at: Span) {
+        let latest = self.latest[sign.node.slot()];
+        let known = latest.standing != Standing::Unheard;
+        let newer_run = known && sign.incarnation > latest.incarnation;
+        if known && !newer_run {
+            let stale = sign.incarnation < latest.incarnation || sign.sequence < latest.sequence;
+            // A goodbye carries the sequence of the last heartbeat; a heartbeat must carry a newer one.
+            let repeated = sign.sequence == latest.sequence && !sign.departs;
+            if stale || repeated || (sign.departs && latest.standing == Standing::Gone) {
+                return;
+            }
+        }
+        if sign.departs && !known {
+            return;
+        }
+        if !sign.departs {
+            self.signs_of_life += 1;
+        }
+        let kind = self.change(&latest, sign, newer_run, at);
+        if let Some(kind) = kind {
+            let was_member = latest.standing == Standing::Member;
+            let from = latest.span();
+            self.facts.push(Fact {
+                from,
+                at,
+                node: sign.node,
+                incarnation: sign.incarnation,
+                kind,
+                was_member,
+            });
+        }
+        self.latest[sign.node.slot()] = Latest {
+            before_us: at.before.as_microseconds(),
+            span_us: u32::try_from(at.after.since(at.before).as_micros()).unwrap_or(u32::MAX),
+            incarnation: sign.incarnation,
+            sequence: sign.sequence,
+            standing: match (sign.departs, latest.standing) {
+                (true, _) => Standing::Gone,
+                (false, Standing::Unheard | Standing::Gone) => Standing::HeardOnce,
+                (false, Standing::HeardOnce | Standing::Member) => Standing::Member,
+            },
+        };
+    }
+
+    /// Whether this sign, which is news, is a fact worth keeping.
+    fn change(&self, latest: &Latest, sign: &Sign, newer_run: bool, at: Span) -> Option<FactKind> {
+        match latest.standing {
+            Standing::Unheard | Standing::Gone => None,
+            _ if sign.departs => Some(FactKind::Left),
+            _ if newer_run => Some(FactKind::Restarted),
+            Standing::HeardOnce => Some(FactKind::Joined),
+            Standing::Member => {
+                let gap_max = at.after.since(latest.span().before);
+                (gap_max + self.timeouts.tolerance > self.timeouts.suspect).then_some(FactKind::HeardAgain)
+            }
+        }
+    }
+
+    /// Ends the record: what was silent then is silent to the end. Returns the facts, sorted by node, each node's in
+    /// the order in which they happened.
+    #[must_use]
+    pub fn close(mut self, judged_until: Moment) -> Vec<Fact> {
+        for (index, latest) in (0_u32..).zip(&self.latest) {
+            let silence = judged_until.since(latest.span().before);
+            let member = latest.standing == Standing::Member;
+            if member && silence + self.timeouts.tolerance > self.timeouts.suspect {
+                self.facts.push(Fact {
+                    from: latest.span(),
+                    at: Span::at(judged_until),
+                    node: NodeIndex(index),
+                    incarnation: latest.incarnation,
+                    kind: FactKind::SilentToTheEnd,
+                    was_member: true,
+                });
+            }
+        }
+        self.facts.sort_by_key(|fact| fact.node);
+        self.facts
+    }
+}
+
+#[cfg(test)]
+mod tests;

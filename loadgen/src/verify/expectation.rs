@@ -1,0 +1,153 @@
+//! From a fact to the events that must or may tell of it.
+
+use crate::fleet::NodeIndex;
+use crate::ground_truth::{Fact, FactKind, Timeouts};
+use crate::moment::{Duration, Moment};
+
+use super::{CLOCK_TOLERANCE, ObservedEvent};
+
+/// The kinds of events that the judge knows.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[repr(u8)]
+pub enum EventKind {
+    /// A node counts from now on.
+    Joined,
+    /// Silent past its suspect deadline.
+    Suspected,
+    /// Silent past its failed deadline.
+    Failed,
+    /// Heard again in the same incarnation.
+    Recovered,
+    /// Heard in a greater incarnation.
+    Restarted,
+    /// Said goodbye.
+    Left,
+    /// No longer known to the gateway.
+    Forgotten,
+}
+
+impl EventKind {
+    /// All kinds, in order.
+    pub const ALL: [Self; 7] = [
+        Self::Joined,
+        Self::Suspected,
+        Self::Failed,
+        Self::Recovered,
+        Self::Restarted,
+        Self::Left,
+        Self::Forgotten,
+    ];
+
+    /// The word in the event's `type`.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Joined => "joined",
+            Self::Suspected => "suspected",
+            Self::Failed => "failed",
+            Self::Recovered => "recovered",
+            Self::Restarted => "restarted",
+            Self::Left => "left",
+            Self::Forgotten => "forgotten",
+        }
+    }
+
+    /// The kind with this word.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.word() == word)
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Certainty {
+    Must,
+    May,
+}
+
+/// An event that must or may be reported.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Expectation {
+    /// About which node.
+    pub node: NodeIndex,
+    /// What.
+    pub kind: EventKind,
+    /// Before this, the gateway cannot truly know.
+    pub deadline: Moment,
+    pub(super) certainty: Certainty,
+    /// An event of this kind that was decided from here …
+    belongs_from: Moment,
+    /// … to here tells of this fact, perhaps too early or late.
+    belongs_until: Moment,
+    /// The run that the event must name, if only one is right.
+    incarnation: Option<u32>,
+    /// A node known from an earlier run of the generator restarts where another joins.
+    or_restarted_from: Option<Moment>,
+}
+
+/// An event that is decided longer than this after its occasion does not tell of it.
+pub(super) const LATE_MAX: Duration = Duration::from_secs(5);
+
+impl Expectation {
+    /// Appends what this fact leads one to expect, in the order in which it should be reported.
+    pub(super) fn of_fact(fact: &Fact, timeouts: &Timeouts, expectations: &mut Vec<Self>) {
+        if fact.kind != FactKind::Joined {
+            expectations.extend(Self::silence(fact, EventKind::Suspected, timeouts.suspect, timeouts));
+            expectations.extend(Self::silence(fact, EventKind::Failed, timeouts.failed, timeouts));
+        }
+        let kind = match fact.kind {
+            FactKind::Joined => EventKind::Joined,
+            // Whether the recovery must be reported depends on what was: the judge decides.
+            FactKind::HeardAgain => EventKind::Recovered,
+            FactKind::Restarted => EventKind::Restarted,
+            FactKind::Left => EventKind::Left,
+            FactKind::SilentToTheEnd => return,
+        };
+        let joins = kind == EventKind::Joined;
+        expectations.push(Self {
+            node: fact.node,
+            kind,
+            deadline: fact.at.before,
+            certainty: if fact.was_member || joins { Certainty::Must } else { Certainty::May },
+            belongs_from: fact.at.before.saturating_sub(CLOCK_TOLERANCE),
+            belongs_until: fact.at.after + LATE_MAX,
+            incarnation: Some(fact.incarnation.0),
+            or_restarted_from: joins.then(|| fact.from.before.saturating_sub(CLOCK_TOLERANCE)),
+        });
+    }
+
+    /// What a silence from `fact.from` to `fact.at` leads one to expect of one timeout.
+    fn silence(fact: &Fact, kind: EventKind, timeout: Duration, timeouts: &Timeouts) -> Option<Self> {
+        let gap_min = fact.at.before.since(fact.from.after);
+        let gap_max = fact.at.after.since(fact.from.before);
+        let certainty = if gap_min > timeout + timeouts.tolerance && fact.was_member {
+            Certainty::Must
+        } else if gap_max + timeouts.tolerance > timeout {
+            Certainty::May
+        } else {
+            return None;
+        };
+        let restarts = fact.kind == FactKind::Restarted;
+        Some(Self {
+            node: fact.node,
+            kind,
+            deadline: fact.from.before + timeout,
+            certainty,
+            belongs_from: fact.from.before,
+            belongs_until: fact.at.after + LATE_MAX,
+            incarnation: (!restarts).then_some(fact.incarnation.0),
+            or_restarted_from: None,
+        })
+    }
+
+    /// Whether this event tells of what was expected.
+    pub(super) fn is_met_by(&self, event: &ObservedEvent) -> bool {
+        let right_run = self.incarnation.is_none_or(|incarnation| incarnation == event.incarnation);
+        let from = match self.or_restarted_from {
+            Some(first_sign) if event.kind == EventKind::Restarted => first_sign,
+            _ if event.kind == self.kind => self.belongs_from,
+            _ => return false,
+        };
+        right_run && (from..=self.belongs_until).contains(&event.decided_at)
+    }
+}
