@@ -1,82 +1,100 @@
 //! One shard's engine: takes heartbeats and ticks, keeps every node's state, and says what changed.
 //!
-//! All branches live here; the registry, the wheel and the detector do plain work and know nothing of each other.
+//! All branches live here and in its parts; the registry, the wheel and the detector do plain work and know nothing
+//! of each other.
+//!
+//! ```text
+//!                        second heartbeat: Joined            suspect deadline: Suspected
+//!   (unknown) ──▶ New ──────────────────────────▶ Alive ────────────────────────────────▶ Suspect
+//!              ▲   ▲                               ▲  ▲       newer heartbeat: Recovered      │
+//!              │   │ newer heartbeat               │  └──────────────────────────────────────┤ failed deadline:
+//!              │   │                               │          newer heartbeat: Recovered      ▼ Failed
+//!              │  Left ◀── goodbye: Left           └───────────────────────────────────── Failed
+//!              │   │       (from any state)     greater incarnation: Restarted (Alive, Suspect, Failed)
+//!              └───┴── silent for the retention: Forgotten (Left, Failed)
+//! ```
+//!
+//! **What counts as newer.** The same incarnation and a greater sequence, or a greater incarnation. Sequence 0 is
+//! not counted by its node and is always newer. What is not newer is a duplicate or late, and proves nothing: it moves
+//! nothing but a counter, so an echo cannot keep a dead node alive.
+//!
+//! **When a deadline passes.** At the first `on_tick` whose tick is not before the deadline's (see [`crate::time`]): never
+//! early, at most one tick late, and it does not depend on how the wheel came to look at the node. If several
+//! deadlines of a node have passed by then (the gateway was held up), all of its verdicts are given in their order:
+//! a consumer always sees `suspected` before `failed` before `forgotten`. Each node is looked at once, however long the
+//! gap was.
+//!
+//! **New nodes** have been heard once and are told to nobody. Silent past their failed deadline they vanish
+//! without a verdict. A node that came back from `Left` goes back to `Left` in that case, because the world was told of
+//! that.
+//!
+//! **A full verdict buffer** loses nothing. A heartbeat then moves the last-seen time and nothing else (not the sequence
+//! or the incarnation), so the next one means again what this one meant. A departure, which may not be repeated, waits
+//! in a queue. `on_tick` stops, and what is due stays due.
+//!
+//! **Memory** is taken at start. What allocates later: facts of nodes, once a changed descriptor.
 
-use pulsegate_codec::{Departure, Heartbeat, NodeDescriptor};
+mod departure;
+mod descriptor;
+mod expiry;
+mod heartbeat;
+mod invariants;
 
-use crate::time::{Duration, Timestamp};
-use crate::verdict::Verdicts;
+use std::collections::VecDeque;
 
-/// What the engine is told once, checked by the caller's configuration and asserted here.
-#[derive(Clone, Debug)]
-pub struct EngineConfig {
-    /// Most nodes this shard can know. Memory for all of them is taken at start.
-    pub nodes_max: u32,
-    /// Resolution of the wheel.
-    pub tick: Duration,
-    /// Interval of nodes that do not tell theirs, in milliseconds.
-    pub interval_ms: u32,
-    /// A node may ask for an interval in this range, in milliseconds; what is outside is clamped and counted.
-    pub interval_ms_min: u32,
-    /// See `interval_ms_min`.
-    pub interval_ms_max: u32,
-    /// Intervals of silence after which a node is suspect.
-    pub suspect_after_intervals: u32,
-    /// Intervals of silence after which a node has failed. More than `suspect_after_intervals`.
-    pub failed_after_intervals: u32,
-    /// Silence after which a failed, left or new node is forgotten.
-    pub forget_after: Duration,
-    /// Seeds the hash of node ids, so that nobody outside can aim at one bucket.
-    pub hash_seed: u64,
-}
+use pulsegate_codec::{Departure, Heartbeat, Incarnation, NodeDescriptor, NodeId, Sequence};
 
-/// What the engine has counted since it was made. Plain numbers: the caller copies them out.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct EngineCounters {
-    /// Heartbeats that moved a node's last-seen time.
-    pub heartbeats_accepted: u64,
-    /// Heartbeats not newer than one already seen: duplicates and late arrivals.
-    pub heartbeats_stale: u64,
-    /// Heartbeats of an older incarnation than the one known.
-    pub heartbeats_of_older_incarnation: u64,
-    /// Heartbeats of unknown nodes that found the registry full.
-    pub heartbeats_refused_registry_full: u64,
-    /// Transitions put off because the verdict buffer was full.
-    pub verdicts_postponed: u64,
-    /// Descriptors stored because they were new or changed.
-    pub descriptors_stored: u64,
-    /// Descriptors of nodes that have not been heard of (or found no room).
-    pub descriptors_refused: u64,
-    /// Intervals that were asked for outside the allowed range.
-    pub intervals_clamped: u64,
-    /// Departures that were acted on.
-    pub departures_accepted: u64,
-    /// Departures of unknown nodes, older incarnations, or nodes that had already left.
-    pub departures_ignored: u64,
-    /// Wheel entries that were looked at.
-    pub wheel_entries_fired: u64,
-    /// Wheel entries that were put back because the node had been heard meanwhile.
-    pub wheel_entries_rearmed: u64,
-}
-
-/// How many nodes stand in each state now.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct NodeCounts {
-    /// Heard once.
-    pub new: u32,
-    /// Alive.
-    pub alive: u32,
-    /// Suspect.
-    pub suspect: u32,
-    /// Failed.
-    pub failed: u32,
-    /// Left.
-    pub left: u32,
-}
+pub use crate::config::EngineConfig;
+pub use crate::counters::{EngineCounters, NodeCounts};
+use crate::detector::{self, Deadlines, Observation};
+use crate::limits::{DEPARTURES_POSTPONED_MAX, WHEEL_WAIT_MAX};
+use crate::registry::Registry;
+use crate::slot::SlotIndex;
+use crate::time::{Tick, TickLength, Timestamp};
+use crate::verdict::{Evidence, NodeState, Verdict, VerdictKind, Verdicts};
+use crate::wheel::{Wheel, WheelFull};
 
 /// The nodes of one shard.
 #[derive(Debug)]
-pub struct Engine {}
+pub struct Engine {
+    config: EngineConfig,
+    ticks: TickLength,
+    /// Most ticks that a node waits in the wheel before it is looked at again.
+    wait_ticks_max: u64,
+    /// The latest time that the engine was told.
+    now: Timestamp,
+    registry: Registry,
+    wheel: Wheel,
+    departures_postponed: VecDeque<Departure>,
+    counters: EngineCounters,
+    /// Reused from call to call: where the nodes of a piece of a batch are.
+    found: [Option<SlotIndex>; heartbeat::PIECE],
+}
+
+/// What the engine knows of one node now, for whoever asks.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct NodeView {
+    /// Which node.
+    pub node_id: NodeId,
+    /// Where it stands.
+    pub state: NodeState,
+    /// Which run of it was heard last.
+    pub incarnation: Incarnation,
+    /// Its last sequence.
+    pub last_sequence: Sequence,
+    /// When it was last heard.
+    pub last_seen: Timestamp,
+    /// The interval that it is held to, in milliseconds.
+    pub interval_ms: u32,
+    /// How many verdicts were given on it.
+    pub event_sequence: u32,
+}
+
+/// What led to a verdict, as far as the node's record does not say it.
+struct Cause {
+    kind: VerdictKind,
+    deadline: Option<Timestamp>,
+}
 
 impl Engine {
     /// An engine that knows no node. Takes all the memory for `nodes_max` nodes.
@@ -85,14 +103,25 @@ impl Engine {
     /// If the configuration breaks a rule that its fields state.
     #[must_use]
     pub fn new(config: &EngineConfig, now: Timestamp) -> Self {
-        let _ = (config, now);
-        Self {}
+        config.assert_valid();
+        let ticks = TickLength::new(config.tick);
+        Self {
+            config: config.clone(),
+            ticks,
+            wait_ticks_max: ticks.count_in(WHEEL_WAIT_MAX).max(1),
+            now,
+            registry: Registry::new(config.nodes_max, config.hash_seed),
+            wheel: Wheel::new(config.nodes_max, ticks.reached(now)),
+            departures_postponed: VecDeque::with_capacity(DEPARTURES_POSTPONED_MAX),
+            counters: EngineCounters::default(),
+            found: [None; heartbeat::PIECE],
+        }
     }
 
     /// Takes the heartbeats of one frame, all received at `received_at`.
     ///
     /// When `verdicts` has no room for a transition, the node's last-seen time moves all the same and the transition
-    /// is left to its next heartbeat (or wheel entry): counted in `verdicts_postponed`, never lost.
+    /// is left to its next heartbeat: counted in `verdicts_postponed`, never lost.
     ///
     /// # Panics
     /// If time goes back.
@@ -102,20 +131,29 @@ impl Engine {
         received_at: Timestamp,
         verdicts: &mut Verdicts,
     ) {
-        let _ = (heartbeats, received_at, verdicts);
-        todo!()
+        self.advance_now(received_at);
+        for piece in heartbeats.chunks(heartbeat::PIECE) {
+            self.take_heartbeats(piece, verdicts);
+        }
     }
 
     /// Takes one descriptor; stored only when it differs from what is known. A descriptor alone is no sign of life.
+    ///
+    /// # Panics
+    /// If time goes back.
     pub fn on_descriptor(&mut self, descriptor: &NodeDescriptor<'_>, received_at: Timestamp) {
-        let _ = (descriptor, received_at);
-        todo!()
+        self.advance_now(received_at);
+        self.take_descriptor(descriptor);
     }
 
-    /// Takes one departure.
+    /// Takes one departure. When `verdicts` has no room, it waits for the next `on_tick` (counted in
+    /// `verdicts_postponed`), and is refused only when too many wait already (counted in `departures_refused`).
+    ///
+    /// # Panics
+    /// If time goes back.
     pub fn on_departure(&mut self, departure: Departure, received_at: Timestamp, verdicts: &mut Verdicts) {
-        let _ = (departure, received_at, verdicts);
-        todo!()
+        self.advance_now(received_at);
+        self.take_departure(departure, verdicts);
     }
 
     /// Fires what is due at `now`, in tick order, at most [`crate::limits::WHEEL_ENTRIES_PER_CALL_MAX`] entries and
@@ -124,25 +162,136 @@ impl Engine {
     /// # Panics
     /// If time goes back.
     pub fn on_tick(&mut self, now: Timestamp, verdicts: &mut Verdicts) {
-        let _ = (now, verdicts);
-        todo!()
+        self.advance_now(now);
+        self.take_postponed_departures(verdicts);
+        self.expire(verdicts);
     }
 
-    /// When `on_tick` is next needed; `None` when nothing is armed.
+    /// When `on_tick` is next needed; `None` when nothing is armed. Now and then it is needed only to sort the wheel.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Timestamp> {
-        todo!()
+        if !self.departures_postponed.is_empty() {
+            return Some(self.now);
+        }
+        self.wheel.next_tick().map(|tick| self.ticks.start(tick))
     }
 
     /// What was counted.
     #[must_use]
-    pub fn counters(&self) -> &EngineCounters {
-        todo!()
+    pub const fn counters(&self) -> &EngineCounters {
+        &self.counters
     }
 
     /// How many nodes stand where.
     #[must_use]
-    pub fn node_counts(&self) -> NodeCounts {
-        todo!()
+    pub const fn node_counts(&self) -> NodeCounts {
+        self.registry.counts()
+    }
+
+    /// What is known of one node; `None` if it is not known.
+    #[must_use]
+    pub fn node(&self, node_id: NodeId) -> Option<NodeView> {
+        self.registry.find(node_id).and_then(|slot| self.view(slot))
+    }
+
+    /// What is known of all nodes, in no order that means anything. Walks the whole table.
+    pub fn nodes(&self) -> impl Iterator<Item = NodeView> + '_ {
+        self.registry.slots().filter_map(|slot| self.view(slot))
+    }
+
+    fn view(&self, slot: SlotIndex) -> Option<NodeView> {
+        let node = self.registry.node(slot);
+        Some(NodeView {
+            node_id: node.id,
+            state: self.registry.state(slot)?,
+            incarnation: node.incarnation,
+            last_sequence: node.sequence,
+            last_seen: node.last_seen,
+            interval_ms: node.interval_ms(),
+            event_sequence: self.registry.event_sequence(slot),
+        })
+    }
+
+    fn advance_now(&mut self, now: Timestamp) {
+        assert!(now >= self.now, "time does not go back: the caller reads one monotonic clock");
+        self.now = now;
+    }
+
+    fn deadlines(&self, slot: SlotIndex) -> Deadlines {
+        let node = self.registry.node(slot);
+        let observation = Observation { last_seen: node.last_seen, interval_ms: node.interval_ms() };
+        detector::fixed(self.config.timeouts(), observation)
+    }
+
+    /// When something happens to the node in this state if it stays silent.
+    fn deadline(&self, slot: SlotIndex, state: NodeState) -> Timestamp {
+        match state {
+            NodeState::New | NodeState::Suspect => self.deadlines(slot).failed,
+            NodeState::Alive => self.deadlines(slot).suspect,
+            NodeState::Failed | NodeState::Left => {
+                self.registry.node(slot).last_seen + self.config.forget_after
+            }
+        }
+    }
+
+    /// Arms the node for its deadline, whatever it was armed for before.
+    fn arm(&mut self, slot: SlotIndex, deadline: Timestamp) {
+        let now = self.ticks.reached(self.now);
+        let tick = self.ticks.due(deadline).min(now.after(self.wait_ticks_max));
+        self.arm_at(slot, self.wheel.reachable(tick));
+    }
+
+    /// Makes sure that the node is looked at by its deadline: arms it anew only if it would be too late.
+    fn arm_no_later(&mut self, slot: SlotIndex, deadline: Timestamp) {
+        if self.ticks.due(deadline) < self.registry.node(slot).armed() {
+            self.arm(slot, deadline);
+        }
+    }
+
+    fn arm_at(&mut self, slot: SlotIndex, tick: Tick) {
+        self.registry.node_mut(slot).set_armed(tick);
+        if self.wheel.arm(slot, tick) == Err(WheelFull) {
+            self.rebuild_wheel();
+        }
+    }
+
+    /// Throws all entries away, stale ones with them, and arms every node for the tick that its record names.
+    #[cold]
+    fn rebuild_wheel(&mut self) {
+        self.counters.wheel_rebuilds += 1;
+        self.wheel.clear();
+        for slot in self.registry.slots() {
+            let armed = self.registry.node(slot).armed();
+            self.wheel.arm(slot, armed).expect("a cleared wheel has room for every node once");
+        }
+    }
+
+    /// Gives a verdict on the node as its record says it was before; the caller has made sure of room and changes the
+    /// record afterwards.
+    fn decide(&mut self, slot: SlotIndex, previous: NodeState, cause: Cause, verdicts: &mut Verdicts) {
+        let event_sequence = self.registry.advance_event_sequence(slot);
+        let node = self.registry.node(slot);
+        let interval_ms = node.interval_ms();
+        let silence_ms = self.now.since(node.last_seen).as_millis();
+        let intervals_missed = silence_ms / u128::from(interval_ms.max(1));
+        verdicts.push(Verdict {
+            node_id: node.id,
+            kind: cause.kind,
+            previous,
+            incarnation: node.incarnation,
+            event_sequence,
+            decided_at: self.now,
+            evidence: Evidence {
+                last_seen: node.last_seen,
+                deadline: cause.deadline,
+                interval_ms,
+                last_sequence: node.sequence,
+                intervals_missed: u32::try_from(intervals_missed).unwrap_or(u32::MAX),
+            },
+            facts: self.registry.facts(slot).cloned(),
+        });
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,15 +8,22 @@
 //! again) → [`wheel`] (wake me then) → [`verdict`] (what changed, and why we think so) → [`publication`] (what of it is
 //! told to the world).
 
+pub mod config;
+pub mod counters;
 pub mod detector;
 pub mod engine;
 pub mod limits;
+pub mod node;
 pub mod publication;
 pub mod registry;
+pub mod slot;
 pub mod time;
 pub mod verdict;
 pub mod wheel;
 
-pub use engine::{Engine, EngineConfig, EngineCounters};
+pub use config::EngineConfig;
+pub use counters::{EngineCounters, NodeCounts};
+pub use engine::{Engine, NodeView};
+pub use publication::Publication;
 pub use time::{Duration, Timestamp};
 pub use verdict::{Evidence, NodeState, Verdict, VerdictKind, Verdicts};

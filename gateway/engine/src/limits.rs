@@ -1,7 +1,49 @@
 //! Every bound of the engine, by name, and the relations between them.
+//!
+//! The caller's configuration is checked against these with an error message; the engine only asserts them.
+
+use std::time::Duration;
 
 /// Most nodes of one shard: a wheel entry names a node by its slot in 32 bits, with room to spare.
 pub const NODES_PER_SHARD_MAX: u32 = 1 << 26;
 
 /// Most wheel entries that one call of `on_tick` looks at, so that live heartbeats never wait long behind a storm.
 pub const WHEEL_ENTRIES_PER_CALL_MAX: usize = 8_192;
+
+/// Finest resolution of the wheel. Ticks are stored in 40 bits: 34 years of uptime at this resolution.
+pub const TICK_MIN: Duration = Duration::from_millis(1);
+
+/// Coarsest resolution of the wheel.
+pub const TICK_MAX: Duration = Duration::from_secs(1);
+
+/// Shortest interval between two heartbeats that a configuration may allow, in milliseconds.
+pub const INTERVAL_MS_MIN: u32 = 1;
+
+/// Longest interval between two heartbeats that a configuration may allow, in milliseconds: one hour.
+pub const INTERVAL_MS_MAX: u32 = 3_600_000;
+
+/// Most intervals of silence that a configuration may ask for.
+pub const INTERVALS_OF_SILENCE_MAX: u32 = 1_000;
+
+/// Longest that a node stays unlooked at in the wheel. A wait that is longer is cut and the node's deadline looked at
+/// again. Cheap (a million nodes cost some 8000 entries a second), and it bounds how long an entry can linger whose
+/// node has been given an earlier deadline.
+pub const WHEEL_WAIT_MAX: Duration = Duration::from_secs(120);
+
+/// Most departures that wait for room in the verdict buffer. More are refused and counted.
+pub const DEPARTURES_POSTPONED_MAX: usize = 4_096;
+
+/// Bits of a node's record that hold the tick at which its wheel entry fires.
+pub const TICK_BITS: u32 = 40;
+
+/// Bits of a node's record that hold its interval in milliseconds.
+pub const INTERVAL_MS_BITS: u32 = 24;
+
+// A registry has an eighth more slots than nodes; the slots must be countable in 32 bits with one value to spare.
+const _: () = assert!((NODES_PER_SHARD_MAX as u64) * 2 < u32::MAX as u64);
+// Tick and interval share one word of the node's record.
+const _: () = assert!(TICK_BITS + INTERVAL_MS_BITS == u64::BITS);
+const _: () = assert!(INTERVAL_MS_MAX < 1 << INTERVAL_MS_BITS);
+const _: () = assert!(INTERVAL_MS_MIN > 0);
+// A departure frame is at most postponed whole.
+const _: () = assert!(DEPARTURES_POSTPONED_MAX >= pulsegate_codec::limits::DEPARTURES_PER_FRAME_MAX);

@@ -1,1 +1,301 @@
-//! registry
+//! Who is known: an open-addressing table from node id to record, of exact size, that never moves a record.
+//!
+//! **Layout.** Slots stand in groups of eight. A group's tags are one 64-bit word: per slot five bits of the id's hash
+//! and three bits of state, zero for a free slot. A lookup compares eight tags at once (the SWAR trick of Lamport 1975,
+//! "Multiple byte processing with full-word instructions") and then reads the one record that fits. The tags of
+//! a million nodes are little more than a megabyte and stay in the core's cache, so a heartbeat costs one miss: its
+//! record, half a cache line, which it must write anyhow.
+//!
+//! ```text
+//!   tags      | t0 t1 t2 t3 t4 t5 t6 t7 | t8 …      1 byte a slot: hash:5 state:3
+//!   overflow  | 2                       | 0  …      nodes that wanted a slot here or before and live further on
+//!   nodes     | 32 B | 32 B | …                     hot records
+//!   cold      | event sequence, facts | …           only verdicts and descriptors come here
+//! ```
+//!
+//! **Removal.** A group counts the nodes that had to go past it. A lookup goes on past a group only while that count is
+//! not zero, and a removal takes back the counts that its insertion had made (the idea is F14's,
+//! github.com/facebook/folly, folly/container/detail/F14Table.h). So there are no tombstones: churn leaves no trace,
+//! and an id may be any 64 bits.
+//!
+//! **Hash.** Two rounds of folded multiplication, keyed by a secret seed, so that nobody outside can aim many ids at
+//! one group. The range of groups is reduced by multiplication (Lemire 2019), so any size will do, not just powers of two.
+//!
+//! It does not know what the states mean, and it does not grow: what is full is full.
+
+use std::sync::Arc;
+
+use pulsegate_codec::NodeId;
+
+use crate::counters::NodeCounts;
+use crate::node::Node;
+use crate::slot::SlotIndex;
+use crate::verdict::{NodeFacts, NodeState};
+
+/// Slots of one group: the bytes of a word.
+const GROUP_SLOTS: usize = 8;
+
+/// Of the slots, seven in eight may be taken.
+const LOAD_NUMERATOR: usize = 7;
+const LOAD_DENOMINATOR: usize = 8;
+
+/// The lowest bit of each byte.
+const EACH_BYTE: u64 = 0x0101_0101_0101_0101;
+/// All bits of each byte but the highest.
+const LOW_BITS: u64 = 0x7f7f_7f7f_7f7f_7f7f;
+/// The bits of a tag that come from the hash.
+const HASH_BITS: u64 = 0xf8f8_f8f8_f8f8_f8f8;
+/// The bits of a tag that hold the state plus one.
+const STATE_MASK: u8 = 0b111;
+
+/// The nodes of one shard.
+#[derive(Debug)]
+pub struct Registry {
+    seeds: [u64; 2],
+    tags: Box<[u64]>,
+    overflow: Box<[u32]>,
+    nodes: Box<[Node]>,
+    event_sequences: Box<[u32]>,
+    facts: Box<[Option<Arc<NodeFacts>>]>,
+    counts: NodeCounts,
+    nodes_max: u32,
+}
+
+impl Registry {
+    /// An empty registry with all memory for `nodes_max` nodes.
+    #[must_use]
+    pub fn new(nodes_max: u32, hash_seed: u64) -> Self {
+        let slots = (nodes_max as usize * LOAD_DENOMINATOR).div_ceil(LOAD_NUMERATOR);
+        let groups = slots.div_ceil(GROUP_SLOTS).max(1);
+        let slots = groups * GROUP_SLOTS;
+        Self {
+            // Odd and unlike each other, whatever the seed.
+            seeds: [hash_seed, hash_seed.rotate_left(32) ^ 0x9e37_79b9_7f4a_7c15],
+            tags: vec![0; groups].into(),
+            overflow: vec![0; groups].into(),
+            nodes: vec![Node::FREE; slots].into(),
+            event_sequences: vec![0; slots].into(),
+            facts: vec![None; slots].into(),
+            counts: NodeCounts::default(),
+            nodes_max,
+        }
+    }
+
+    /// Where the node's record is, if the node is known.
+    #[inline]
+    #[must_use]
+    pub fn find(&self, id: NodeId) -> Option<SlotIndex> {
+        let Home { mut group, tag } = self.home(id);
+        loop {
+            let word = self.tags[group];
+            let mut candidates = bytes_with_hash(word, tag);
+            while candidates != 0 {
+                let lane = candidates.trailing_zeros() as usize / 8;
+                let position = group * GROUP_SLOTS + lane;
+                // A free slot may keep the id of the node that has left it, so both must fit.
+                if self.nodes[position].id == id && word.to_le_bytes()[lane] & STATE_MASK != 0 {
+                    return Some(SlotIndex::from_position(position));
+                }
+                candidates &= candidates - 1;
+            }
+            if self.overflow[group] == 0 {
+                return None;
+            }
+            group = self.next_group(group);
+        }
+    }
+
+    /// Makes room for a node that is not known and returns its slot, in state `New` and with an empty record; `None`
+    /// when `nodes_max` nodes are known.
+    pub fn insert(&mut self, id: NodeId) -> Option<SlotIndex> {
+        debug_assert!(self.find(id).is_none(), "a node is inserted once");
+        if self.counts.known() == self.nodes_max {
+            return None;
+        }
+        let Home { mut group, tag } = self.home(id);
+        // Ends: an eighth of all slots is free.
+        while free_bytes(self.tags[group]) == 0 {
+            self.overflow[group] += 1;
+            group = self.next_group(group);
+        }
+        let lane = free_bytes(self.tags[group]).trailing_zeros() as usize / 8;
+        let position = group * GROUP_SLOTS + lane;
+        let slot = SlotIndex::from_position(position);
+        self.set_tag(slot, tag | tag_of_state(NodeState::New));
+        self.nodes[position] = Node::of(id);
+        *self.counts.of_mut(NodeState::New) += 1;
+        Some(slot)
+    }
+
+    /// Forgets the node in this slot.
+    ///
+    /// # Panics
+    /// If there is none.
+    pub fn remove(&mut self, slot: SlotIndex) {
+        let state = self.state(slot).expect("only a known node can be removed");
+        *self.counts.of_mut(state) -= 1;
+        let mut group = self.home(self.nodes[slot.position()].id).group;
+        while group != slot.position() / GROUP_SLOTS {
+            self.overflow[group] -= 1;
+            group = self.next_group(group);
+        }
+        self.set_tag(slot, 0);
+        self.event_sequences[slot.position()] = 0;
+        self.facts[slot.position()] = None;
+    }
+
+    /// Where the node in this slot stands; `None` if the slot is free.
+    #[inline]
+    #[must_use]
+    pub fn state(&self, slot: SlotIndex) -> Option<NodeState> {
+        state_of_tag(self.tag(slot))
+    }
+
+    /// Moves the node in this slot to another state.
+    ///
+    /// # Panics
+    /// If the slot is free.
+    pub fn set_state(&mut self, slot: SlotIndex, state: NodeState) {
+        let previous = self.state(slot).expect("only a known node has a state");
+        *self.counts.of_mut(previous) -= 1;
+        *self.counts.of_mut(state) += 1;
+        let hash_bits = self.tag(slot) & !STATE_MASK;
+        self.set_tag(slot, hash_bits | tag_of_state(state));
+    }
+
+    /// The record in this slot.
+    #[inline]
+    #[must_use]
+    pub fn node(&self, slot: SlotIndex) -> &Node {
+        &self.nodes[slot.position()]
+    }
+
+    /// The record in this slot, to change it. Its id must stay.
+    #[inline]
+    pub fn node_mut(&mut self, slot: SlotIndex) -> &mut Node {
+        &mut self.nodes[slot.position()]
+    }
+
+    /// How many verdicts were given on the node in this slot.
+    #[must_use]
+    pub fn event_sequence(&self, slot: SlotIndex) -> u32 {
+        self.event_sequences[slot.position()]
+    }
+
+    /// Counts one more verdict on the node in this slot and returns the new count.
+    pub fn advance_event_sequence(&mut self, slot: SlotIndex) -> u32 {
+        let sequence = &mut self.event_sequences[slot.position()];
+        // 4 billion verdicts on one node: a century at one a second. Stays gapless, then starts again.
+        *sequence = sequence.wrapping_add(1);
+        *sequence
+    }
+
+    /// What the node in this slot told of itself.
+    #[must_use]
+    pub fn facts(&self, slot: SlotIndex) -> Option<&Arc<NodeFacts>> {
+        self.facts[slot.position()].as_ref()
+    }
+
+    /// Stores what the node in this slot tells of itself.
+    pub fn set_facts(&mut self, slot: SlotIndex, facts: Arc<NodeFacts>) {
+        self.facts[slot.position()] = Some(facts);
+    }
+
+    /// How many nodes stand where.
+    #[must_use]
+    pub const fn counts(&self) -> NodeCounts {
+        self.counts
+    }
+
+    /// The slots of all known nodes, in no order that means anything.
+    pub fn slots(&self) -> impl Iterator<Item = SlotIndex> + '_ {
+        (0..self.nodes.len()).map(SlotIndex::from_position).filter(|&slot| self.state(slot).is_some())
+    }
+
+    /// Bytes of memory that were taken at start, for records and lookup (first) and for cold data (second; what facts
+    /// themselves hold is not in it).
+    #[must_use]
+    pub fn memory_bytes(&self) -> (usize, usize) {
+        let hot = size_of_val(&*self.tags) + size_of_val(&*self.overflow) + size_of_val(&*self.nodes);
+        (hot, size_of_val(&*self.event_sequences) + size_of_val(&*self.facts))
+    }
+
+    #[inline]
+    fn home(&self, id: NodeId) -> Home {
+        let hash = fold(fold(id.0 ^ self.seeds[0], 0xa076_1d64_78bd_642f), self.seeds[1] | 1);
+        let group = multiply_high(hash, self.tags.len() as u64);
+        // Group from the high bits, tag from the low ones: nodes of one group have unlike tags.
+        let tag = hash.to_le_bytes()[0] & !STATE_MASK;
+        Home { group: usize::try_from(group).expect("less than the number of groups"), tag }
+    }
+
+    #[inline]
+    fn next_group(&self, group: usize) -> usize {
+        if group + 1 == self.tags.len() { 0 } else { group + 1 }
+    }
+
+    #[inline]
+    fn tag(&self, slot: SlotIndex) -> u8 {
+        self.tags[slot.position() / GROUP_SLOTS].to_le_bytes()[slot.position() % GROUP_SLOTS]
+    }
+
+    fn set_tag(&mut self, slot: SlotIndex, tag: u8) {
+        let word = &mut self.tags[slot.position() / GROUP_SLOTS];
+        let mut bytes = word.to_le_bytes();
+        bytes[slot.position() % GROUP_SLOTS] = tag;
+        *word = u64::from_le_bytes(bytes);
+    }
+}
+
+/// Where a node's search begins.
+struct Home {
+    group: usize,
+    /// Five bits of the hash, in their place; the state's bits are zero.
+    tag: u8,
+}
+
+/// The highest bit of each byte that is zero, and no other bit.
+#[inline]
+const fn zero_bytes(word: u64) -> u64 {
+    !(((word & LOW_BITS) + LOW_BITS) | word | LOW_BITS)
+}
+
+#[inline]
+const fn free_bytes(word: u64) -> u64 {
+    zero_bytes(word)
+}
+
+#[inline]
+fn bytes_with_hash(word: u64, tag: u8) -> u64 {
+    zero_bytes((word ^ (u64::from(tag) * EACH_BYTE)) & HASH_BITS)
+}
+
+const fn tag_of_state(state: NodeState) -> u8 {
+    state as u8 + 1
+}
+
+#[inline]
+const fn state_of_tag(tag: u8) -> Option<NodeState> {
+    match tag & STATE_MASK {
+        1 => Some(NodeState::New),
+        2 => Some(NodeState::Alive),
+        3 => Some(NodeState::Suspect),
+        4 => Some(NodeState::Failed),
+        5 => Some(NodeState::Left),
+        _ => None,
+    }
+}
+
+/// Both halves of the product, mixed.
+#[inline]
+fn fold(left: u64, right: u64) -> u64 {
+    left.wrapping_mul(right) ^ multiply_high(left, right)
+}
+
+#[inline]
+fn multiply_high(left: u64, right: u64) -> u64 {
+    u64::try_from((u128::from(left) * u128::from(right)) >> 64).expect("the high half of 128 bits")
+}
+
+#[cfg(test)]
+mod tests;

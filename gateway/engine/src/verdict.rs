@@ -56,7 +56,7 @@ pub enum VerdictKind {
         /// When it means to be back, in milliseconds from its goodbye; 0 means not known.
         expected_return_ms: u64,
     },
-    /// Nothing was heard of a failed, left or new node for the retention: the gateway no longer knows it.
+    /// Nothing was heard of a failed or left node for the retention: the gateway no longer knows it.
     Forgotten,
 }
 

@@ -1,0 +1,62 @@
+//! What a descriptor does: facts are stored, and the interval that the node is held to changes.
+//!
+//! Facts are shared with the verdicts that carry them, so a changed descriptor makes a new copy and old verdicts
+//! keep the old one. Senders repeat descriptors every minute; an unchanged one costs a comparison and nothing else.
+
+use std::sync::Arc;
+
+use pulsegate_codec::NodeDescriptor;
+
+use super::Engine;
+use crate::verdict::NodeFacts;
+
+impl Engine {
+    pub(super) fn take_descriptor(&mut self, descriptor: &NodeDescriptor<'_>) {
+        let Some(slot) = self.registry.find(descriptor.node_id()) else {
+            self.counters.descriptors_refused += 1;
+            return;
+        };
+        if self.registry.facts(slot).is_some_and(|facts| is_same(facts, descriptor)) {
+            return;
+        }
+        self.counters.descriptors_stored += 1;
+        self.registry.set_facts(slot, Arc::new(facts_of(descriptor)));
+        let interval_ms = self.config.interval_ms_for(descriptor.interval_ms);
+        if descriptor.interval_ms != 0 && interval_ms != descriptor.interval_ms {
+            self.counters.intervals_clamped += 1;
+        }
+        self.registry.node_mut(slot).set_interval_ms(interval_ms);
+        // A shorter interval may end the node's patience before its wheel entry comes up.
+        let state = self.registry.state(slot).expect("the lookup found a known node");
+        let deadline = self.deadline(slot, state);
+        self.arm_no_later(slot, deadline);
+    }
+}
+
+fn is_same(facts: &NodeFacts, descriptor: &NodeDescriptor<'_>) -> bool {
+    let same_labels = facts.labels.len() == descriptor.labels.len()
+        && facts
+            .labels
+            .iter()
+            .zip(&descriptor.labels)
+            .all(|((key, value), &(new_key, new_value))| **key == *new_key && **value == *new_value);
+    let same_services = facts.services.len() == descriptor.services.len()
+        && facts.services.iter().zip(&descriptor.services).all(|(service, &new)| **service == *new);
+    same_labels
+        && same_services
+        && *facts.name == *descriptor.name
+        && *facts.zone == *descriptor.zone
+        && *facts.profile == *descriptor.profile
+        && facts.interval_ms == descriptor.interval_ms
+}
+
+fn facts_of(descriptor: &NodeDescriptor<'_>) -> NodeFacts {
+    NodeFacts {
+        name: descriptor.name.into(),
+        zone: descriptor.zone.into(),
+        labels: descriptor.labels.iter().map(|&(key, value)| (key.into(), value.into())).collect(),
+        interval_ms: descriptor.interval_ms,
+        profile: descriptor.profile.into(),
+        services: descriptor.services.iter().map(|&service| service.into()).collect(),
+    }
+}

@@ -1,0 +1,163 @@
+//! Full buffers, full tables, and more work than fits into one call.
+
+use super::*;
+use crate::limits::WHEEL_ENTRIES_PER_CALL_MAX;
+
+/// A fixture whose verdict buffer holds one, and is full.
+fn full() -> Fixture {
+    let mut fixture = Fixture::with(config(16), 1);
+    fixture.beat_of(NodeId(2), FIRST, 1);
+    fixture.beat_of(NodeId(2), FIRST, 2);
+    assert_eq!(fixture.verdicts.room(), 0);
+    fixture
+}
+
+#[test]
+fn a_join_that_finds_no_room_happens_at_the_next_heartbeat() {
+    let mut fixture = full();
+    fixture.beat(FIRST, 1);
+    fixture.beat(FIRST, 2);
+    assert_eq!(fixture.state(), Some(NodeState::New));
+    assert_eq!(fixture.engine.counters().verdicts_postponed, 1);
+    fixture.taken();
+    fixture.beat(FIRST, 3);
+    assert_eq!(fixture.said(), [("joined", 0)]);
+}
+
+#[test]
+fn a_failed_node_that_beats_without_room_recovers_at_its_next_heartbeat() {
+    let mut fixture = Fixture::with(config(16), 1).with_alive_node();
+    fixture.tick_at(3_000);
+    fixture.taken();
+    fixture.tick_at(5_000);
+    assert_eq!((fixture.state(), fixture.verdicts.room()), (Some(NodeState::Failed), 0));
+    fixture.beat(FIRST, 3);
+    let node = fixture.engine.node(NodeId(1)).unwrap();
+    assert_eq!((node.state, node.last_sequence), (NodeState::Failed, Sequence(2)));
+    assert_eq!(node.last_seen, Timestamp::from_milliseconds(5_000));
+    fixture.taken();
+    fixture.now_ms = 5_001;
+    fixture.beat(FIRST, 4);
+    assert_eq!(fixture.said(), [("recovered", 5_001)]);
+    fixture.run_until(8_010);
+    assert_eq!(fixture.said(), [("suspected", 8_010)]);
+}
+
+#[test]
+fn a_restart_that_finds_no_room_is_still_a_restart_at_the_next_heartbeat() {
+    let mut fixture = full();
+    fixture.taken();
+    fixture.beat_of(NodeId(3), FIRST, 1);
+    fixture.beat_of(NodeId(3), FIRST, 2);
+    fixture.beat_of(NodeId(2), SECOND, 1);
+    assert_eq!(fixture.engine.node(NodeId(2)).unwrap().incarnation, FIRST);
+    fixture.taken();
+    fixture.beat_of(NodeId(2), SECOND, 2);
+    assert_eq!(fixture.said(), [("restarted", 0)]);
+}
+
+#[test]
+fn a_goodbye_that_finds_no_room_is_told_at_the_next_tick() {
+    let mut fixture = full();
+    fixture.taken();
+    fixture.beat(FIRST, 1);
+    fixture.beat(FIRST, 2);
+    fixture.leave(FIRST, 2);
+    assert_eq!(fixture.state(), Some(NodeState::Alive));
+    assert_eq!(fixture.engine.next_deadline(), Some(fixture.now()), "work is left");
+    fixture.tick_at(100);
+    assert_eq!(fixture.state(), Some(NodeState::Alive), "still no room");
+    fixture.taken();
+    fixture.tick_at(200);
+    assert_eq!(fixture.said(), [("left", 200)]);
+    assert_eq!(fixture.engine.counters().departures_accepted, 1);
+}
+
+#[test]
+fn a_goodbye_that_waits_is_dropped_when_the_node_is_heard_again() {
+    let mut fixture = full();
+    fixture.taken();
+    fixture.beat(FIRST, 1);
+    fixture.beat(FIRST, 2);
+    fixture.leave(FIRST, 2);
+    fixture.beat(FIRST, 3);
+    fixture.taken();
+    fixture.tick_at(200);
+    assert_eq!((fixture.state(), fixture.said()), (Some(NodeState::Alive), vec![]));
+    assert_eq!(fixture.engine.counters().departures_ignored, 1);
+}
+
+#[test]
+fn goodbyes_beyond_what_can_wait_are_refused_and_counted() {
+    let mut fixture = full();
+    fixture.beat(FIRST, 1);
+    let over = 3;
+    for _ in 0..DEPARTURES_POSTPONED_MAX + over {
+        let departure = Departure {
+            node_id: NodeId(1),
+            incarnation: FIRST,
+            sequence: Sequence(1),
+            reason: DepartureReason::Shutdown,
+            expected_return_ms: 0,
+        };
+        fixture.engine.on_departure(departure, fixture.now(), &mut fixture.verdicts);
+    }
+    assert_eq!(fixture.engine.counters().departures_refused, over as u64);
+}
+
+#[test]
+fn expiry_stops_at_a_full_buffer_and_goes_on_later_in_order() {
+    let mut fixture = Fixture::with(config(16), 1).with_alive_node();
+    fixture.tick_at(70_000);
+    assert_eq!(fixture.said(), [("suspected", 70_000)]);
+    assert!(fixture.engine.next_deadline().unwrap() <= fixture.now());
+    fixture.tick_at(70_000);
+    assert_eq!(fixture.said(), [("failed", 70_000)]);
+    fixture.tick_at(70_005);
+    assert_eq!(fixture.said(), [("forgotten", 70_005)]);
+    assert_eq!(fixture.engine.next_deadline(), None);
+}
+
+#[test]
+fn a_full_registry_refuses_unknown_nodes_only() {
+    let mut fixture = Fixture::with(config(1), 8).with_alive_node();
+    fixture.beat_of(NodeId(2), FIRST, 1);
+    fixture.beat(FIRST, 3);
+    assert_eq!(fixture.engine.counters().heartbeats_refused_registry_full, 1);
+    assert_eq!(fixture.engine.counters().heartbeats_accepted, 3);
+    fixture.run_until(70_000);
+    fixture.beat_of(NodeId(2), FIRST, 2);
+    assert_eq!(fixture.engine.node(NodeId(2)).unwrap().state, NodeState::New, "room was made");
+}
+
+#[test]
+fn each_call_looks_at_no_more_entries_than_its_budget() {
+    // Method: three budgets of nodes fail together; count what each call does and how many calls it takes.
+    let nodes = 3 * u32::try_from(WHEEL_ENTRIES_PER_CALL_MAX).unwrap();
+    let mut fixture = Fixture::with(config(nodes), 2 * nodes as usize);
+    for sequence in 1..=2 {
+        let beat = |id| Heartbeat {
+            node_id: NodeId(id),
+            incarnation: FIRST,
+            sequence: Sequence(sequence),
+            ..Heartbeat::default()
+        };
+        let batch: Vec<_> = (0..u64::from(nodes)).map(beat).collect();
+        fixture.engine.on_heartbeats(&batch, Timestamp::ZERO, &mut fixture.verdicts);
+    }
+    fixture.taken();
+    fixture.now_ms = 3_000;
+    let mut calls = 0;
+    while fixture.engine.next_deadline().is_some_and(|next| next <= fixture.now()) {
+        let before = *fixture.engine.counters();
+        fixture.engine.on_tick(fixture.now(), &mut fixture.verdicts);
+        let after = fixture.engine.counters();
+        let looked_at = (after.wheel_entries_fired - before.wheel_entries_fired)
+            + (after.wheel_entries_cascaded - before.wheel_entries_cascaded);
+        assert!(looked_at <= WHEEL_ENTRIES_PER_CALL_MAX as u64);
+        calls += 1;
+    }
+    fixture.engine.check_invariants();
+    assert_eq!(fixture.engine.node_counts().suspect, nodes);
+    assert_eq!(calls, 3);
+}

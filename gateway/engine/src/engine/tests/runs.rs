@@ -1,0 +1,124 @@
+//! Sequences and incarnations.
+
+use super::*;
+
+#[test]
+fn a_node_joins_with_its_second_newer_heartbeat() {
+    let mut fixture = Fixture::new();
+    fixture.beat(FIRST, 1);
+    fixture.beat(FIRST, 1);
+    assert_eq!(fixture.state(), Some(NodeState::New), "a duplicate confirms nothing");
+    assert_eq!(fixture.said(), []);
+    fixture.beat(FIRST, 2);
+    let joined = fixture.taken().remove(0);
+    assert_eq!((joined.kind, joined.previous), (VerdictKind::Joined, NodeState::New));
+    assert_eq!((joined.event_sequence, joined.evidence.last_sequence), (1, Sequence(1)));
+}
+
+#[test]
+fn uncounted_heartbeats_are_always_newer() {
+    let mut fixture = Fixture::new();
+    fixture.beat(FIRST, 0);
+    fixture.beat(FIRST, 0);
+    assert_eq!(fixture.state(), Some(NodeState::Alive));
+    assert_eq!(fixture.engine.counters().heartbeats_stale, 0);
+}
+
+#[test]
+fn an_uncounted_heartbeat_does_not_make_old_counted_ones_new() {
+    let mut fixture = Fixture::new().with_alive_node();
+    fixture.beat(FIRST, 0);
+    fixture.beat(FIRST, 2);
+    assert_eq!(fixture.engine.counters().heartbeats_stale, 1);
+}
+
+#[test]
+fn an_echo_does_not_keep_a_dead_node_alive() {
+    let mut fixture = Fixture::new().with_alive_node();
+    for now_ms in [1_000, 2_000, 2_990] {
+        fixture.tick_at(now_ms);
+        fixture.beat(FIRST, 2);
+        fixture.beat(FIRST, 1);
+    }
+    fixture.tick_at(3_000);
+    assert_eq!(fixture.said(), [("suspected", 3_000)]);
+    fixture.beat(FIRST, 2);
+    assert_eq!(fixture.state(), Some(NodeState::Suspect));
+    assert_eq!(fixture.engine.counters().heartbeats_stale, 7);
+}
+
+#[test]
+fn a_suspect_or_failed_node_that_is_heard_again_recovers_and_is_watched_anew() {
+    for (silence_ms, previous) in [(3_500, NodeState::Suspect), (6_000, NodeState::Failed)] {
+        let mut fixture = Fixture::new().with_alive_node();
+        fixture.run_until(silence_ms);
+        fixture.taken();
+        fixture.beat(FIRST, 3);
+        let recovered = fixture.taken().remove(0);
+        assert_eq!((recovered.kind, recovered.previous), (VerdictKind::Recovered, previous));
+        assert_eq!(recovered.evidence.last_seen, Timestamp::ZERO);
+        fixture.run_until(silence_ms + 5_000);
+        let expected = [("suspected", silence_ms + 3_000), ("failed", silence_ms + 5_000)];
+        assert_eq!(fixture.said(), expected);
+    }
+}
+
+#[test]
+fn a_greater_incarnation_is_a_restart_from_any_told_state() {
+    let states = [(1_000, NodeState::Alive), (3_500, NodeState::Suspect), (6_000, NodeState::Failed)];
+    for (silence_ms, previous) in states {
+        let mut fixture = Fixture::new().with_alive_node();
+        fixture.run_until(silence_ms);
+        fixture.taken();
+        fixture.beat(SECOND, 1);
+        let restarted = fixture.taken().remove(0);
+        assert_eq!((restarted.kind, restarted.previous), (VerdictKind::Restarted, previous));
+        assert_eq!((restarted.incarnation, restarted.evidence.last_sequence), (SECOND, Sequence(2)));
+        fixture.beat(SECOND, 1);
+        assert_eq!(fixture.engine.counters().heartbeats_stale, 1, "the new run counts from its own first");
+        fixture.run_until(silence_ms + 3_000);
+        assert_eq!(fixture.said(), [("suspected", silence_ms + 3_000)]);
+    }
+}
+
+#[test]
+fn an_older_incarnation_changes_nothing() {
+    let mut fixture = Fixture::new();
+    fixture.beat(SECOND, 1);
+    fixture.beat(FIRST, 9);
+    assert_eq!(fixture.state(), Some(NodeState::New));
+    fixture.beat(SECOND, 2);
+    fixture.said();
+    fixture.tick_at(2_999);
+    fixture.beat(FIRST, 10);
+    fixture.leave(FIRST, 11);
+    fixture.tick_at(3_000);
+    assert_eq!(fixture.said(), [("suspected", 3_000)]);
+    assert_eq!(fixture.engine.counters().heartbeats_of_older_incarnation, 2);
+    assert_eq!(fixture.engine.counters().departures_ignored, 1);
+}
+
+#[test]
+fn a_new_node_that_restarts_counts_from_its_new_run() {
+    let mut fixture = Fixture::new();
+    fixture.beat(FIRST, 5);
+    fixture.beat(SECOND, 1);
+    assert_eq!((fixture.state(), fixture.said()), (Some(NodeState::New), vec![]));
+    fixture.beat(SECOND, 2);
+    assert_eq!(fixture.said(), [("joined", 0)]);
+}
+
+#[test]
+fn a_batch_may_hold_the_same_unknown_node_twice() {
+    let mut fixture = Fixture::new();
+    let beat = |sequence| Heartbeat {
+        node_id: NodeId(1),
+        incarnation: FIRST,
+        sequence: Sequence(sequence),
+        ..Heartbeat::default()
+    };
+    let batch: Vec<_> = (1..=100).map(beat).collect();
+    fixture.engine.on_heartbeats(&batch, Timestamp::ZERO, &mut fixture.verdicts);
+    assert_eq!(fixture.said(), [("joined", 0)]);
+    assert_eq!(fixture.engine.counters().heartbeats_accepted, 100);
+}
