@@ -5,6 +5,8 @@
 //! that the gateway reported. All of these are pure: they are told the time and a seed, so the simulation of the engine
 //! drives the same fleet without a socket.
 
+pub mod clock;
+pub mod compose;
 pub mod faults;
 pub mod fleet;
 pub mod ground_truth;
@@ -12,6 +14,7 @@ pub mod moment;
 pub mod network;
 pub mod random;
 pub mod schedule;
+pub mod sender;
 pub mod timeline;
 pub mod verify;
 
