@@ -1,0 +1,219 @@
+//! Opening a partition after anything: which batches count, what is cut, what is refused.
+//!
+//! Every segment is walked from its start, each batch checked against the offset that must come next, its bounds and
+//! its checksum.
+//!
+//! ```text
+//! sealed     sealed     active
+//! [b][b][b]  [b][b][b]  [b][b][b?????        a bad end, and nothing valid after it: torn, cut to the last good batch
+//! [b][b][b]  [b][b][b]  [b][b][b]0000000     zeros: the rest of a file that grew and was not written, cut
+//! [b][b][b]  [b][b][b]  [b][?][b]            something valid after it: damage, refused
+//! [b][b][b]  [b][?][b]  …                    anything in a sealed segment: damage, refused
+//! [b][b][b]             [b]                  a gap between two segments: damage, refused
+//! ```
+//!
+//! Why a bad end may be cut: an append counts as committed only after its sync, the next one starts only then, and the
+//! active segment was synced before the sealing. So what a crash can tear is the last append, which nobody was told of.
+//! Damage to the last batch after it was committed looks the same and is cut as well: this is why cuts are reported.
+//! A batch whose checksum is right but whose offset, magic or epoch is not cannot come from a torn write; it is damage.
+//!
+//! Damage is refused and the files stay as they are: cutting it would drop committed records without a word. Nothing
+//! here repairs.
+
+mod search;
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::error::{Corruption, FileError, IoFailure};
+use crate::record_batch::BatchFault;
+use crate::segment::{BatchCursor, Segment, list_segments, segment_path, sync_directory};
+
+pub(crate) use search::examine_tail;
+
+/// What opening a log found and did.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct RecoveryReport {
+    /// One a partition, by number.
+    pub partitions: Vec<RecoveredPartition>,
+}
+
+impl RecoveryReport {
+    /// The tails that were cut.
+    pub fn cut_tails(&self) -> impl Iterator<Item = &CutTail> {
+        self.partitions.iter().filter_map(|partition| partition.cut_tail.as_ref())
+    }
+}
+
+/// What was found of one partition.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RecoveredPartition {
+    /// Which one.
+    pub partition: u32,
+    /// How many segments it has.
+    pub segments: usize,
+    /// Bytes of all of them.
+    pub bytes: u64,
+    /// The oldest record's offset.
+    pub start_offset: u64,
+    /// The offset that the next record gets.
+    pub next_offset: u64,
+    /// The tail of the active segment, if it had to be cut.
+    pub cut_tail: Option<CutTail>,
+}
+
+/// A tail that was no valid batch, and is gone.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct CutTail {
+    /// The segment.
+    pub file: PathBuf,
+    /// Where it was cut: its length now.
+    pub position: u64,
+    /// How many bytes went.
+    pub bytes: u64,
+    /// Offset that the first record of the tail would have had; the next record gets it.
+    pub offset: u64,
+    /// What was wrong with the first batch of the tail.
+    pub fault: BatchFault,
+    /// Whether all of them were zero: the file had grown and nothing had been written. Else a write was torn.
+    pub was_zero: bool,
+}
+
+/// A partition that is ready for appends.
+#[derive(Debug)]
+pub(crate) struct OpenedPartition {
+    /// Oldest first; the last one is active.
+    pub(crate) segments: Vec<Segment>,
+    /// The active segment.
+    pub(crate) file: File,
+    pub(crate) next_offset: u64,
+    pub(crate) cut_tail: Option<CutTail>,
+}
+
+/// Opens a partition: creates it if it is not there, verifies it, cuts a torn tail.
+pub(crate) fn open_partition(directory: &Path) -> Result<OpenedPartition, FileError> {
+    let base_offsets = list_segments(directory)?;
+    let Some((&active_offset, sealed_offsets)) = base_offsets.split_last() else {
+        let file = create_segment(directory, 0)?;
+        let segments = vec![Segment { base_offset: 0, bytes: 0 }];
+        return Ok(OpenedPartition { segments, file, next_offset: 0, cut_tail: None });
+    };
+    let mut segments = Vec::with_capacity(base_offsets.len());
+    let mut next_offset = base_offsets[0];
+    for &base_offset in sealed_offsets {
+        let path = segment_path(directory, base_offset);
+        check_no_gap(&path, next_offset, base_offset)?;
+        let file = File::open(&path).map_err(IoFailure::of("open", &path))?;
+        let end = walk(&path, &file, base_offset)?;
+        if end.fault != BatchFault::EndOfFile {
+            return Err(end.corruption(path).into());
+        }
+        segments.push(Segment { base_offset, bytes: end.position });
+        next_offset = end.next_offset;
+    }
+    let path = segment_path(directory, active_offset);
+    check_no_gap(&path, next_offset, active_offset)?;
+    let file = open_for_writing(&path)?;
+    let end = walk(&path, &file, active_offset)?;
+    let cut_tail =
+        if end.fault == BatchFault::EndOfFile { None } else { Some(cut_torn_tail(&path, &file, &end)?) };
+    // What a killed writer left in the page cache counts as committed from now on, so it must be on the disk.
+    file.sync_all().map_err(IoFailure::of("sync", &path))?;
+    sync_directory(directory)?;
+    segments.push(Segment { base_offset: active_offset, bytes: end.position });
+    Ok(OpenedPartition { segments, file, next_offset: end.next_offset, cut_tail })
+}
+
+/// Opens the active segment again after a failed write or sync, and takes everything after `committed` off it. The
+/// rest of the partition was verified before and has not been written since.
+pub(crate) fn reopen_partition(
+    directory: &Path,
+    active: Segment,
+    next_offset: u64,
+) -> Result<File, FileError> {
+    // A segment that was begun and not taken into use holds nothing that was committed.
+    for base_offset in list_segments(directory)? {
+        if base_offset > active.base_offset {
+            let path = segment_path(directory, base_offset);
+            std::fs::remove_file(&path).map_err(IoFailure::of("remove", &path))?;
+        }
+    }
+    let path = segment_path(directory, active.base_offset);
+    let file = open_for_writing(&path)?;
+    // Cut first: nothing after the committed end has a claim to be read.
+    file.set_len(active.bytes).map_err(IoFailure::of("cut", &path))?;
+    let end = walk(&path, &file, active.base_offset)?;
+    if (end.position, end.next_offset) != (active.bytes, next_offset) {
+        return Err(end.corruption(path).into());
+    }
+    file.sync_all().map_err(IoFailure::of("sync", &path))?;
+    sync_directory(directory)?;
+    Ok(file)
+}
+
+/// Creates an empty segment that lasts.
+pub(crate) fn create_segment(directory: &Path, base_offset: u64) -> Result<File, FileError> {
+    let path = segment_path(directory, base_offset);
+    let mut options = OpenOptions::new();
+    let file = options.read(true).write(true).create_new(true).open(&path);
+    let file = file.map_err(IoFailure::of("create", &path))?;
+    sync_directory(directory)?;
+    Ok(file)
+}
+
+fn open_for_writing(path: &Path) -> Result<File, FileError> {
+    OpenOptions::new().read(true).write(true).open(path).map_err(IoFailure::of("open", path))
+}
+
+fn check_no_gap(path: &Path, expected: u64, found: u64) -> Result<(), Corruption> {
+    if expected == found {
+        return Ok(());
+    }
+    let fault = BatchFault::SegmentGap { expected, found };
+    Err(Corruption { file: path.to_owned(), position: 0, expected_offset: expected, fault })
+}
+
+/// Where a walk ended, and why.
+struct WalkEnd {
+    position: u64,
+    next_offset: u64,
+    fault: BatchFault,
+}
+
+impl WalkEnd {
+    fn corruption(&self, file: PathBuf) -> Corruption {
+        Corruption { file, position: self.position, expected_offset: self.next_offset, fault: self.fault }
+    }
+}
+
+fn walk(path: &Path, file: &File, base_offset: u64) -> Result<WalkEnd, FileError> {
+    let mut cursor = BatchCursor::new(base_offset);
+    loop {
+        if let Err(fault) = cursor.next_batch(file).map_err(IoFailure::of("read", path))? {
+            return Ok(WalkEnd { position: cursor.position, next_offset: cursor.next_offset, fault });
+        }
+    }
+}
+
+fn cut_torn_tail(path: &Path, file: &File, end: &WalkEnd) -> Result<CutTail, FileError> {
+    let tail = examine_tail(file, end.position).map_err(IoFailure::of("read", path))?;
+    if tail.has_valid_batch {
+        return Err(end.corruption(path.to_owned()).into());
+    }
+    let cut = || -> io::Result<u64> {
+        let bytes = file.metadata()?.len() - end.position;
+        file.set_len(end.position)?;
+        file.sync_all()?;
+        Ok(bytes)
+    };
+    let bytes = cut().map_err(IoFailure::of("cut", path))?;
+    Ok(CutTail {
+        file: path.to_owned(),
+        position: end.position,
+        bytes,
+        offset: end.next_offset,
+        fault: end.fault,
+        was_zero: tail.is_zero,
+    })
+}
