@@ -23,6 +23,8 @@
 //! A log that is deleted and made anew while it is read is not followed.
 
 mod partition;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::io;

@@ -27,6 +27,8 @@
 
 mod decode;
 mod encode;
+#[cfg(test)]
+mod tests;
 
 use crate::limits::{BATCH_BYTES_MAX, BATCH_HEADER_BYTES};
 

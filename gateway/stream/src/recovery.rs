@@ -21,6 +21,8 @@
 //! here repairs.
 
 mod search;
+#[cfg(test)]
+mod tests;
 
 use std::fs::{File, OpenOptions};
 use std::io;

@@ -193,7 +193,11 @@ impl OpenSegment {
         let mut probe = BatchCursor::at(self.cursor.position, self.cursor.next_offset);
         match probe.next_batch(&self.file).map_err(IoFailure::of("read", &self.path))? {
             Ok(_) => Ok(Next::Read),
-            Err(_) => Err(self.corruption(fault)),
+            Err(_) => {
+                // The next poll comes to the same end.
+                self.examined = None;
+                Err(self.corruption(fault))
+            }
         }
     }
 
