@@ -247,7 +247,11 @@ fn flipped_bits_are_never_served() {
     let total: usize = sizes.iter().sum();
     let flips = proptest::collection::vec((0..total, 0..8_u32), 1..4);
     let mut runner = TestRunner::new(Config { cases: 500, failure_persistence: None, ..Config::default() });
-    runner.run(&flips, |flips| Ok(check_flips(&sample, &flips))).unwrap();
+    let check = |flips: Vec<(usize, u32)>| {
+        check_flips(&sample, &flips);
+        Ok(())
+    };
+    runner.run(&flips, check).unwrap();
 }
 
 #[test]
