@@ -9,6 +9,7 @@ use pulsegate_codec::{Departure, SenderId};
 
 use crate::fleet::{Beat, Fleet, NodeIndex, RelayIndex};
 use crate::ground_truth::Sign;
+use crate::limits::SPARE_DATAGRAMS_MAX;
 use crate::moment::{Moment, microseconds};
 
 /// One frame, ready to be sent.
@@ -53,9 +54,6 @@ struct RelaySender {
     /// Of the next frame, from 1.
     sequence_next: u64,
 }
-
-/// Most datagrams that are kept for reuse.
-const SPARE_DATAGRAMS_MAX: usize = 4_096;
 
 impl Composer {
     /// A composer for this many relays.

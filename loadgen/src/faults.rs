@@ -55,7 +55,7 @@ pub enum Amount {
 
 impl Amount {
     /// Nobody.
-    pub const NONE: Self = Self::Count(0);
+    pub const NONE: Self = Self::Share(0.0);
 
     /// How many of this many nodes.
     #[must_use]

@@ -24,22 +24,8 @@ use socket2::{Domain, MsgHdr, Protocol, Socket, Type};
 use crate::clock::Clock;
 use crate::compose::Datagram;
 use crate::ground_truth::Span;
+use crate::limits::{REFUSALS_MAX, SOCKETS_MAX, TRAIN_BYTES_MAX, TRAIN_DATAGRAMS_MAX, WAITS_MAX};
 use crate::moment::Duration;
-
-/// Most sockets; relays beyond share them.
-pub const SOCKETS_MAX: u32 = 64;
-
-/// Most datagrams in a train: `UDP_MAX_SEGMENTS` of older kernels (include/linux/udp.h).
-pub const TRAIN_DATAGRAMS_MAX: usize = 64;
-
-/// Most bytes in a train: one IP datagram must be able to carry it until it is cut.
-pub const TRAIN_BYTES_MAX: usize = 65_000;
-
-/// How often a datagram waits for a full queue before it counts as not sent.
-pub const WAITS_MAX: u32 = 1_000;
-
-/// How many refusals end the run: nobody listens. Below the burst of ICMP messages that a kernel sends (50).
-pub const REFUSALS_MAX: u64 = 32;
 
 /// Asked of the kernel; it gives what `net.core.wmem_max` allows.
 const SEND_BUFFER_BYTES: usize = 4 << 20;

@@ -89,7 +89,7 @@ impl Timeline {
                     settle_ms: settled.since(Moment::ZERO).as_millis(),
                     observe_ms: timeline.observation(kind).as_millis(),
                     failed_ms: timeouts.failed.as_millis(),
-                    seconds_min: (settled + needed).since(Moment::ZERO).as_millis().div_ceil(1_000) as u64,
+                    seconds_min: (settled + needed).as_microseconds().div_ceil(1_000_000),
                 });
             }
         }

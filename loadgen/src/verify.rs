@@ -25,7 +25,7 @@ use crate::ground_truth::{Fact, Timeouts};
 use crate::moment::{Duration, Moment, microseconds};
 
 pub use expectation::{EventKind, Expectation};
-pub use judgement::{Judgement, PROBLEMS_MAX, Problem, Tally, max_ms, quantile_ms};
+pub use judgement::{Judgement, Problem, Tally, max_ms, quantile_ms};
 
 use expectation::Certainty;
 

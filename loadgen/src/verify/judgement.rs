@@ -4,6 +4,7 @@ use std::fmt;
 
 use hdrhistogram::Histogram;
 
+use crate::limits::PROBLEMS_MAX;
 use crate::moment::Moment;
 
 use super::{CLOCK_TOLERANCE, EventKind, Expectation, ObservedEvent, lateness_us};
@@ -42,9 +43,6 @@ impl fmt::Display for Problem {
         write!(formatter, "{}: \"{}\" at {seconds:.3} s {}", self.node, self.kind.word(), self.text)
     }
 }
-
-/// How many problems are kept in words; all are counted.
-pub const PROBLEMS_MAX: usize = 20;
 
 /// The result of judging a run.
 #[derive(Clone, Debug)]

@@ -5,6 +5,7 @@ use pulsegate_codec::{Incarnation, Sequence};
 
 use super::*;
 use crate::ground_truth::{GroundTruth, Sign, Span};
+use crate::limits::PROBLEMS_MAX;
 
 const STEADY: u32 = 0;
 const KILLED: u32 = 1;
