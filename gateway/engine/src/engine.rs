@@ -50,7 +50,7 @@ use crate::detector::{self, Deadlines, Observation};
 use crate::limits::{DEPARTURES_POSTPONED_MAX, WHEEL_WAIT_MAX};
 use crate::registry::Registry;
 use crate::slot::SlotIndex;
-use crate::time::{Tick, TickLength, Timestamp};
+use crate::time::{Duration, Tick, TickLength, Timestamp};
 use crate::verdict::{Evidence, NodeState, Verdict, VerdictKind, Verdicts};
 use crate::wheel::{Wheel, WheelFull};
 
@@ -157,7 +157,8 @@ impl Engine {
     }
 
     /// Fires what is due at `now`, in tick order, at most [`crate::limits::WHEEL_ENTRIES_PER_CALL_MAX`] entries and
-    /// only while `verdicts` has room. When work is left, [`Self::next_deadline`] says `now` or earlier.
+    /// only while `verdicts` has room. When work is left, [`Self::next_deadline`] says `now` or earlier: drain and
+    /// call again.
     ///
     /// # Panics
     /// If time goes back.
@@ -197,6 +198,20 @@ impl Engine {
     /// What is known of all nodes, in no order that means anything. Walks the whole table.
     pub fn nodes(&self) -> impl Iterator<Item = NodeView> + '_ {
         self.registry.slots().filter_map(|slot| self.view(slot))
+    }
+
+    /// Resolution of the wheel: no verdict is later than this, if the caller ticks in time.
+    #[must_use]
+    pub const fn tick(&self) -> Duration {
+        self.config.tick
+    }
+
+    /// Bytes of memory that were taken at start: for records, lookup and wheel (first), and for what only verdicts
+    /// and descriptors touch (second; what facts themselves hold is not in it).
+    #[must_use]
+    pub fn memory_bytes(&self) -> (usize, usize) {
+        let (hot, cold) = self.registry.memory_bytes();
+        (hot + self.wheel.memory_bytes(), cold)
     }
 
     fn view(&self, slot: SlotIndex) -> Option<NodeView> {

@@ -39,7 +39,7 @@ pub const TICK_BITS: u32 = 40;
 /// Bits of a node's record that hold its interval in milliseconds.
 pub const INTERVAL_MS_BITS: u32 = 24;
 
-// A registry has an eighth more slots than nodes; the slots must be countable in 32 bits with one value to spare.
+// A registry has a quarter more slots than nodes; the slots must be countable in 32 bits with one value to spare.
 const _: () = assert!((NODES_PER_SHARD_MAX as u64) * 2 < u32::MAX as u64);
 // Tick and interval share one word of the node's record.
 const _: () = assert!(TICK_BITS + INTERVAL_MS_BITS == u64::BITS);

@@ -3,7 +3,6 @@
 use pulsegate_codec::{DepartureReason, NodeDescriptor};
 
 use super::*;
-use crate::time::Duration;
 
 mod deadlines;
 mod departures;

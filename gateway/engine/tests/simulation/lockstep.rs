@@ -1,0 +1,169 @@
+//! Engine and oracle side by side: every call goes to both, and they must agree after it.
+
+use pulsegate_codec::{Departure, Heartbeat, NodeDescriptor, NodeId};
+use pulsegate_engine::limits::WHEEL_ENTRIES_PER_CALL_MAX;
+use pulsegate_engine::{Engine, EngineConfig, EngineCounters, NodeState, Timestamp, Verdict, Verdicts};
+
+use crate::oracle::{Counted, Oracle};
+
+/// The pair, and the verdicts that nobody has drained yet.
+pub(crate) struct Lockstep {
+    pub(crate) engine: Engine,
+    oracle: Oracle,
+    verdicts: Verdicts,
+    now: u64,
+    steps: u64,
+    /// Every so many steps, everything is compared; after the others, only what is cheap.
+    thorough_every: u64,
+}
+
+impl Lockstep {
+    pub(crate) fn new(config: &EngineConfig, verdicts_max: usize, start: u64, thorough_every: u64) -> Self {
+        Self {
+            engine: Engine::new(config, Timestamp::from_nanoseconds(start)),
+            oracle: Oracle::new(config),
+            verdicts: Verdicts::with_capacity(verdicts_max),
+            now: start,
+            steps: 0,
+            thorough_every,
+        }
+    }
+
+    pub(crate) const fn pass(&mut self, nanoseconds: u64) {
+        self.now += nanoseconds;
+    }
+
+    fn timestamp(&self) -> Timestamp {
+        Timestamp::from_nanoseconds(self.now)
+    }
+
+    pub(crate) fn heartbeats(&mut self, heartbeats: &[Heartbeat]) {
+        let (waiting, mut room) = (self.verdicts.as_slice().len(), self.verdicts.room());
+        let mut expected = Vec::new();
+        for heartbeat in heartbeats {
+            if let Some(verdict) = self.oracle.heartbeat(heartbeat, self.now, room > 0) {
+                expected.push(verdict);
+                room -= 1;
+            }
+        }
+        self.engine.on_heartbeats(heartbeats, self.timestamp(), &mut self.verdicts);
+        assert_eq!(self.verdicts.as_slice()[waiting..], expected);
+        self.compare();
+    }
+
+    pub(crate) fn descriptor(&mut self, descriptor: &NodeDescriptor<'_>) {
+        self.oracle.descriptor(descriptor);
+        self.engine.on_descriptor(descriptor, self.timestamp());
+        self.compare();
+    }
+
+    pub(crate) fn departure(&mut self, departure: Departure) {
+        let (waiting, room) = (self.verdicts.as_slice().len(), self.verdicts.room());
+        let expected = self.oracle.departure(departure, self.now, room > 0);
+        self.engine.on_departure(departure, self.timestamp(), &mut self.verdicts);
+        assert_eq!(self.verdicts.as_slice()[waiting..], *expected.as_slice());
+        self.compare();
+    }
+
+    /// Ticks once; returns whether the engine did all that was due.
+    pub(crate) fn tick(&mut self) -> bool {
+        let waiting = self.verdicts.as_slice().len();
+        let before = *self.engine.counters();
+        self.engine.on_tick(self.timestamp(), &mut self.verdicts);
+        let given = self.verdicts.as_slice()[waiting..].to_vec();
+        let rest = self.check_departures(&given, waiting);
+        for verdict in &given[rest..] {
+            self.oracle.accept_judgement(verdict, self.now);
+        }
+        let is_done = self.engine.next_deadline().is_none_or(|next| next > self.timestamp());
+        let looked_at = self.entries_looked_at(&before);
+        assert!(looked_at <= WHEEL_ENTRIES_PER_CALL_MAX as u64, "{looked_at} entries in one call");
+        let had_cause_to_stop = self.verdicts.room() == 0 || looked_at == WHEEL_ENTRIES_PER_CALL_MAX as u64;
+        assert!(is_done || had_cause_to_stop, "stopped for no reason");
+        for id in self.oracle.ids() {
+            if is_done || self.has_settled_quietly(id) {
+                self.oracle.settle_quietly(id, self.now);
+            }
+        }
+        if is_done {
+            assert_eq!(self.oracle.overdue(self.now), [], "late");
+        }
+        self.compare();
+        is_done
+    }
+
+    /// Postponed departures come first, and in order. Returns how many of the verdicts were theirs.
+    fn check_departures(&mut self, given: &[Verdict], waiting: usize) -> usize {
+        let mut room = self.verdicts.as_slice().len() + self.verdicts.room() - waiting;
+        let mut checked = 0;
+        while room > 0 {
+            let Some(departure) = self.oracle.waiting.pop_front() else { break };
+            if let Some(expected) = self.oracle.departure(departure, self.now, true) {
+                assert_eq!(given.get(checked), Some(&expected));
+                checked += 1;
+                room -= 1;
+            }
+        }
+        checked
+    }
+
+    fn entries_looked_at(&self, before: &EngineCounters) -> u64 {
+        let looked_at =
+            |counters: &EngineCounters| counters.wheel_entries_fired + counters.wheel_entries_cascaded;
+        looked_at(self.engine.counters()) - looked_at(before)
+    }
+
+    /// Of a call that did not do everything: whether this new node's time has come in it. The oracle cannot know, but
+    /// checks that it was allowed.
+    fn has_settled_quietly(&self, id: NodeId) -> bool {
+        let was_new = self.oracle.nodes[&id].state == NodeState::New;
+        was_new && self.engine.node(id).is_none_or(|node| node.state == NodeState::Left)
+    }
+
+    /// Takes up to `count` verdicts out.
+    pub(crate) fn drain(&mut self, count: usize) -> Vec<Verdict> {
+        let count = count.min(self.verdicts.as_slice().len());
+        self.verdicts.drain(count).collect()
+    }
+
+    fn compare(&mut self) {
+        self.steps += 1;
+        assert_eq!(counted(self.engine.counters()), self.oracle.counted);
+        assert_eq!(self.engine.node_counts().known() as usize, self.oracle.nodes.len());
+        if self.steps.is_multiple_of(self.thorough_every) {
+            self.compare_thoroughly();
+        }
+    }
+
+    pub(crate) fn compare_thoroughly(&self) {
+        self.engine.check_invariants();
+        let next = self.engine.next_deadline();
+        for (&id, known) in &self.oracle.nodes {
+            let node = self.engine.node(id).expect("the oracle knows a node that the engine does not");
+            let theirs = (node.state, node.incarnation.0, node.last_sequence.0, node.interval_ms);
+            assert_eq!(theirs, (known.state, known.incarnation, known.sequence, known.interval_ms), "{id}");
+            assert_eq!(node.last_seen, Timestamp::from_nanoseconds(known.last_seen), "{id}");
+            assert_eq!(node.event_sequence, known.verdicts, "{id}");
+            let wakes = next.expect("something is armed while a node is known");
+            let deadline = Timestamp::from_nanoseconds(self.oracle.deadline(known));
+            let is_in_time = wakes <= self.timestamp() || wakes < deadline + self.engine.tick();
+            assert!(is_in_time, "{id}: sleeps until {wakes:?}, past {deadline:?}");
+        }
+    }
+}
+
+fn counted(counters: &EngineCounters) -> Counted {
+    Counted {
+        heartbeats_accepted: counters.heartbeats_accepted,
+        heartbeats_stale: counters.heartbeats_stale,
+        heartbeats_of_older_incarnation: counters.heartbeats_of_older_incarnation,
+        heartbeats_refused_registry_full: counters.heartbeats_refused_registry_full,
+        descriptors_stored: counters.descriptors_stored,
+        descriptors_refused: counters.descriptors_refused,
+        intervals_clamped: counters.intervals_clamped,
+        departures_accepted: counters.departures_accepted,
+        departures_ignored: counters.departures_ignored,
+        departures_refused: counters.departures_refused,
+        new_nodes_never_confirmed: counters.new_nodes_never_confirmed,
+    }
+}

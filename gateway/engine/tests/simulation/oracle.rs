@@ -1,0 +1,277 @@
+//! The rules of liveness, written down once more as plainly as possible.
+//!
+//! A sorted map from node id to facts, and a scan over all of it whenever time passes. No wheel, no hash, nothing
+//! incremental. Written from the rules, not from the engine; only the vocabulary (states, verdicts, configuration) is
+//! shared.
+//!
+//! Where the engine has a choice, in which order nodes are judged and how much of it one call does, the oracle has none
+//! of its own: it is shown what the engine said and says whether that was allowed, and whether anything is missing.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use pulsegate_codec::{Departure, Heartbeat, Incarnation, NodeDescriptor, NodeId, Sequence};
+use pulsegate_engine::limits::DEPARTURES_POSTPONED_MAX;
+use pulsegate_engine::verdict::NodeFacts;
+use pulsegate_engine::{EngineConfig, Evidence, NodeState, Timestamp, Verdict, VerdictKind};
+
+/// What is known of a node. Times in nanoseconds.
+#[derive(Clone, Debug)]
+pub(crate) struct Known {
+    pub(crate) state: NodeState,
+    pub(crate) incarnation: u32,
+    pub(crate) sequence: u32,
+    pub(crate) last_seen: u64,
+    pub(crate) interval_ms: u32,
+    pub(crate) verdicts: u32,
+    pub(crate) facts: Option<Arc<NodeFacts>>,
+}
+
+/// What the oracle counted, under the engine's names.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Counted {
+    pub(crate) heartbeats_accepted: u64,
+    pub(crate) heartbeats_stale: u64,
+    pub(crate) heartbeats_of_older_incarnation: u64,
+    pub(crate) heartbeats_refused_registry_full: u64,
+    pub(crate) descriptors_stored: u64,
+    pub(crate) descriptors_refused: u64,
+    pub(crate) intervals_clamped: u64,
+    pub(crate) departures_accepted: u64,
+    pub(crate) departures_ignored: u64,
+    pub(crate) departures_refused: u64,
+    pub(crate) new_nodes_never_confirmed: u64,
+}
+
+pub(crate) struct Oracle {
+    config: EngineConfig,
+    pub(crate) nodes: BTreeMap<NodeId, Known>,
+    pub(crate) waiting: VecDeque<Departure>,
+    pub(crate) counted: Counted,
+}
+
+impl Oracle {
+    pub(crate) fn new(config: &EngineConfig) -> Self {
+        let counted = Counted::default();
+        Self { config: config.clone(), nodes: BTreeMap::new(), waiting: VecDeque::new(), counted }
+    }
+
+    /// Takes a heartbeat; returns the verdict that it must lead to. Without room there is none.
+    pub(crate) fn heartbeat(&mut self, heartbeat: &Heartbeat, now: u64, has_room: bool) -> Option<Verdict> {
+        let (incarnation, sequence) = (heartbeat.incarnation.0, heartbeat.sequence.0);
+        let full = self.nodes.len() == self.config.nodes_max as usize;
+        let Some(known) = self.nodes.get_mut(&heartbeat.node_id) else {
+            if full {
+                self.counted.heartbeats_refused_registry_full += 1;
+                return None;
+            }
+            self.counted.heartbeats_accepted += 1;
+            let first = Known {
+                state: NodeState::New,
+                incarnation,
+                sequence,
+                last_seen: now,
+                interval_ms: self.config.interval_ms,
+                verdicts: 0,
+                facts: None,
+            };
+            self.nodes.insert(heartbeat.node_id, first);
+            return None;
+        };
+        if incarnation < known.incarnation {
+            self.counted.heartbeats_of_older_incarnation += 1;
+            return None;
+        }
+        let same_run = incarnation == known.incarnation;
+        if same_run && sequence != 0 && sequence <= known.sequence {
+            self.counted.heartbeats_stale += 1;
+            return None;
+        }
+        self.counted.heartbeats_accepted += 1;
+        let kind = match known.state {
+            NodeState::New if same_run => Some(VerdictKind::Joined),
+            NodeState::New | NodeState::Left => None,
+            _ if !same_run => Some(VerdictKind::Restarted),
+            NodeState::Suspect | NodeState::Failed => Some(VerdictKind::Recovered),
+            NodeState::Alive => None,
+        };
+        if kind.is_some() && !has_room {
+            known.last_seen = now;
+            return None;
+        }
+        let before = known.clone();
+        known.state = match known.state {
+            NodeState::Left => NodeState::New,
+            NodeState::New if !same_run => NodeState::New,
+            _ => NodeState::Alive,
+        };
+        known.last_seen = now;
+        known.sequence = if same_run { sequence.max(known.sequence) } else { sequence };
+        known.incarnation = incarnation;
+        known.verdicts += u32::from(kind.is_some());
+        kind.map(|kind| verdict(heartbeat.node_id, kind, &before, known, now, None))
+    }
+
+    pub(crate) fn descriptor(&mut self, descriptor: &NodeDescriptor<'_>) {
+        let Some(known) = self.nodes.get_mut(&descriptor.node_id()) else {
+            self.counted.descriptors_refused += 1;
+            return;
+        };
+        let facts = NodeFacts {
+            name: descriptor.name.into(),
+            zone: descriptor.zone.into(),
+            labels: descriptor.labels.iter().map(|&(key, value)| (key.into(), value.into())).collect(),
+            interval_ms: descriptor.interval_ms,
+            profile: descriptor.profile.into(),
+            services: descriptor.services.iter().map(|&service| service.into()).collect(),
+        };
+        if known.facts.as_deref() == Some(&facts) {
+            return;
+        }
+        known.facts = Some(Arc::new(facts));
+        self.counted.descriptors_stored += 1;
+        let asked = descriptor.interval_ms;
+        known.interval_ms = if asked == 0 {
+            self.config.interval_ms
+        } else {
+            asked.max(self.config.interval_ms_min).min(self.config.interval_ms_max)
+        };
+        self.counted.intervals_clamped += u64::from(asked != 0 && asked != known.interval_ms);
+    }
+
+    /// Takes a departure; returns the verdict that it must lead to. Without room there is none yet.
+    pub(crate) fn departure(&mut self, departure: Departure, now: u64, has_room: bool) -> Option<Verdict> {
+        let means_something = self.nodes.get(&departure.node_id).is_some_and(|known| {
+            let newer_run = departure.incarnation.0 > known.incarnation;
+            let same_run = departure.incarnation.0 == known.incarnation;
+            let sequence = departure.sequence.0;
+            let in_order = sequence == 0 || sequence >= known.sequence;
+            newer_run || (same_run && in_order && known.state != NodeState::Left)
+        });
+        if !means_something {
+            self.counted.departures_ignored += 1;
+            return None;
+        }
+        if !has_room {
+            if self.waiting.len() < DEPARTURES_POSTPONED_MAX {
+                self.waiting.push_back(departure);
+            } else {
+                self.counted.departures_refused += 1;
+            }
+            return None;
+        }
+        self.counted.departures_accepted += 1;
+        let known = self.nodes.get_mut(&departure.node_id)?;
+        let before = known.clone();
+        let (incarnation, sequence) = (departure.incarnation.0, departure.sequence.0);
+        known.sequence =
+            if incarnation == known.incarnation { sequence.max(known.sequence) } else { sequence };
+        known.incarnation = incarnation;
+        known.state = NodeState::Left;
+        known.last_seen = now;
+        known.verdicts += 1;
+        let Departure { reason, expected_return_ms, .. } = departure;
+        let kind = VerdictKind::Left { reason, expected_return_ms };
+        Some(verdict(departure.node_id, kind, &before, known, now, None))
+    }
+
+    /// The verdict that the passing of time requires on this node at `now`, if any, and what the node is after it.
+    fn judgement(&self, id: NodeId, known: &Known, now: u64) -> Option<(Verdict, Known)> {
+        let deadline = self.passed_deadline(known, now)?;
+        let (kind, state) = match known.state {
+            NodeState::New => return None,
+            NodeState::Alive => (VerdictKind::Suspected, NodeState::Suspect),
+            NodeState::Suspect => (VerdictKind::Failed, NodeState::Failed),
+            state => (VerdictKind::Forgotten, state),
+        };
+        let after = Known { state, verdicts: known.verdicts + 1, ..known.clone() };
+        let verdict = verdict(id, kind, known, &after, now, Some(Timestamp::from_nanoseconds(deadline)));
+        Some((verdict, after))
+    }
+
+    /// The deadline of the node's state, if the tick that it belongs to has come.
+    fn passed_deadline(&self, known: &Known, now: u64) -> Option<u64> {
+        let tick = u64::try_from(self.config.tick.as_nanos()).unwrap();
+        let last_tick = now - now % tick;
+        let deadline = self.deadline(known);
+        (deadline <= last_tick).then_some(deadline)
+    }
+
+    pub(crate) fn deadline(&self, known: &Known) -> u64 {
+        let interval = u64::from(known.interval_ms) * 1_000_000;
+        let silence = match known.state {
+            NodeState::Alive => interval * u64::from(self.config.suspect_after_intervals),
+            NodeState::New | NodeState::Suspect => interval * u64::from(self.config.failed_after_intervals),
+            NodeState::Failed | NodeState::Left => {
+                u64::try_from(self.config.forget_after.as_nanos()).unwrap()
+            }
+        };
+        known.last_seen + silence
+    }
+
+    /// Checks one verdict that the engine gave because time had passed, and takes it over.
+    pub(crate) fn accept_judgement(&mut self, given: &Verdict, now: u64) {
+        self.settle_quietly(given.node_id, now);
+        let known = self.nodes.get(&given.node_id).expect("a verdict on a node that nobody knows");
+        let Some((expected, after)) = self.judgement(given.node_id, known, now) else {
+            panic!("a verdict that nothing requires: {given:?} on {known:?}");
+        };
+        assert_eq!(*given, expected);
+        if expected.kind == VerdictKind::Forgotten {
+            self.nodes.remove(&given.node_id);
+        } else {
+            self.nodes.insert(given.node_id, after);
+        }
+    }
+
+    /// Does what time does to a new node without a word, if its time has come.
+    pub(crate) fn settle_quietly(&mut self, id: NodeId, now: u64) {
+        let Some(known) = self.nodes.get(&id) else { return };
+        if known.state != NodeState::New || self.passed_deadline(known, now).is_none() {
+            return;
+        }
+        self.counted.new_nodes_never_confirmed += 1;
+        if known.verdicts == 0 {
+            self.nodes.remove(&id);
+        } else if let Some(known) = self.nodes.get_mut(&id) {
+            known.state = NodeState::Left;
+        }
+    }
+
+    /// All nodes on which a verdict is overdue at `now`.
+    pub(crate) fn overdue(&self, now: u64) -> Vec<NodeId> {
+        let is_overdue = |(&id, known): (&NodeId, &Known)| self.judgement(id, known, now).map(|_| id);
+        self.nodes.iter().filter_map(is_overdue).collect()
+    }
+
+    pub(crate) fn ids(&self) -> Vec<NodeId> {
+        self.nodes.keys().copied().collect()
+    }
+}
+
+fn verdict(
+    node_id: NodeId,
+    kind: VerdictKind,
+    before: &Known,
+    after: &Known,
+    now: u64,
+    deadline: Option<Timestamp>,
+) -> Verdict {
+    let missed = (now - before.last_seen) / (u64::from(before.interval_ms) * 1_000_000);
+    Verdict {
+        node_id,
+        kind,
+        previous: before.state,
+        incarnation: Incarnation(after.incarnation),
+        event_sequence: after.verdicts,
+        decided_at: Timestamp::from_nanoseconds(now),
+        evidence: Evidence {
+            last_seen: Timestamp::from_nanoseconds(before.last_seen),
+            deadline,
+            interval_ms: before.interval_ms,
+            last_sequence: Sequence(before.sequence),
+            intervals_missed: u32::try_from(missed).unwrap_or(u32::MAX),
+        },
+        facts: before.facts.clone(),
+    }
+}
