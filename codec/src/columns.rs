@@ -18,7 +18,7 @@
 use crate::batch::{Heartbeat, NodeStatus};
 use crate::identity::{Incarnation, Lane, NodeId, Sequence};
 use crate::limits::HEARTBEATS_PER_FRAME_MAX;
-use crate::protobuf::{Value, read_varint};
+use crate::protobuf::{CONTINUATION_BITS, Value, join_groups, read_varint};
 use crate::reject::{Faults, RejectReason};
 
 /// Field number of the first column in `HeartbeatBatch`; the others follow without a gap.
@@ -154,7 +154,7 @@ impl Columns {
         const {
             assert!((VALUE_MAX & VALUE_MAX.wrapping_add(1)) == 0, "one bit pattern checks all values at once")
         };
-        let mut rest = match value {
+        let bytes = match value {
             Value::Bytes(bytes) => bytes,
             Value::Varint(value) => {
                 faults.note_if(value > VALUE_MAX, RejectReason::ValueOutOfRange);
@@ -163,26 +163,43 @@ impl Columns {
             }
             _ => return Err(RejectReason::BadProtobuf),
         };
-        let mut all_bits = 0;
         // The usual case: `node_id` came first and has made room for all values.
         let start = self.counts[COLUMN];
         let room = self.heartbeats.get_mut(start..self.clean_count).unwrap_or_default();
-        for heartbeat in room {
-            if rest.is_empty() {
+        let all_bits = match fill_of_equal_width(room, bytes, &set) {
+            Some(all_bits) => {
+                self.counts[COLUMN] += room.len();
+                all_bits
+            }
+            None => self.fill_one_by_one::<COLUMN>(bytes, set)?,
+        };
+        faults.note_if(all_bits > VALUE_MAX, RejectReason::ValueOutOfRange);
+        Ok(())
+    }
+
+    /// Takes in varints of any width. Returns all values, one over the other.
+    fn fill_one_by_one<const COLUMN: usize>(
+        &mut self,
+        mut bytes: &[u8],
+        set: impl Fn(&mut Heartbeat, u64),
+    ) -> Result<u64, RejectReason> {
+        let mut all_bits = 0;
+        let start = self.counts[COLUMN];
+        for heartbeat in self.heartbeats.get_mut(start..self.clean_count).unwrap_or_default() {
+            if bytes.is_empty() {
                 break;
             }
-            let value = read_varint(&mut rest)?;
+            let value = read_varint(&mut bytes)?;
             all_bits |= value;
             set(heartbeat, value);
             self.counts[COLUMN] += 1;
         }
-        while !rest.is_empty() {
-            let value = read_varint(&mut rest)?;
+        while !bytes.is_empty() {
+            let value = read_varint(&mut bytes)?;
             all_bits |= value;
             self.push::<COLUMN>(|heartbeat| set(heartbeat, value));
         }
-        faults.note_if(all_bits > VALUE_MAX, RejectReason::ValueOutOfRange);
-        Ok(())
+        Ok(all_bits)
     }
 
     /// Sets the next value of a column, or only counts it when the array is full.
@@ -204,6 +221,50 @@ impl Columns {
             self.clean_count = count;
         }
     }
+}
+
+/// Fills the whole of `room` if `bytes` holds that many varints of one and the same width.
+///
+/// Most columns are like that, and decode several times faster so: where a value begins does not depend on the value
+/// before it. Returns all values, one over the other; `None` if the widths differ, and `room` holds nonsense then.
+#[inline]
+fn fill_of_equal_width(
+    room: &mut [Heartbeat],
+    bytes: &[u8],
+    set: &impl Fn(&mut Heartbeat, u64),
+) -> Option<u64> {
+    match bytes.len() {
+        length if length == room.len() => fill_of_width::<1>(room, bytes, set),
+        length if length == room.len() * 2 => fill_of_width::<2>(room, bytes, set),
+        length if length == room.len() * 3 => fill_of_width::<3>(room, bytes, set),
+        length if length == room.len() * 4 => fill_of_width::<4>(room, bytes, set),
+        length if length == room.len() * 5 => fill_of_width::<5>(room, bytes, set),
+        _ => None,
+    }
+}
+
+#[inline]
+fn fill_of_width<const WIDTH: usize>(
+    room: &mut [Heartbeat],
+    bytes: &[u8],
+    set: &impl Fn(&mut Heartbeat, u64),
+) -> Option<u64> {
+    // All bytes but the last have their continuation bit set.
+    let continuation_bits = CONTINUATION_BITS & ((1 << (8 * (WIDTH - 1))) - 1);
+    let value_bits = u64::MAX >> (64 - 8 * WIDTH);
+    let mut stray_bits = 0;
+    let mut all_bits = 0;
+    let (values, _) = bytes.as_chunks::<WIDTH>();
+    for (heartbeat, value) in room.iter_mut().zip(values) {
+        let mut word = [0; 8];
+        word[..WIDTH].copy_from_slice(value);
+        let word = u64::from_le_bytes(word);
+        stray_bits |= (word & CONTINUATION_BITS & value_bits) ^ continuation_bits;
+        let value = join_groups(word);
+        all_bits |= value;
+        set(heartbeat, value);
+    }
+    (stray_bits == 0).then_some(all_bits)
 }
 
 /// The low 32 bits; what the column does not hold has been noted as a fault.

@@ -76,7 +76,7 @@ pub struct BatchEncoder {
 pub enum Compression {
     /// Never.
     Off,
-    /// Whenever it makes the frame smaller, at this zstd level.
+    /// Whenever it makes the frame smaller by an eighth or more, at this zstd level.
     Zstd {
         /// zstd compression level, 1 to 19; others are clamped.
         level: i32,

@@ -2,11 +2,14 @@
 //!
 //! ```text
 //! byte  0       2         3       4      5        6              8                    12        16
-//!       +-------+---------+-------+------+--------+--------------+--------------------+---------+------------
-//!       | magic | version | flags | lane | key id | payload      | decompressed       | CRC-32C | payload …
-//!       | "PG"  |    1    |       |      |        | bytes u16 LE | bytes u32 LE       | u32 LE  | (+ tag 16)
-//!       +-------+---------+-------+------+--------+--------------+--------------------+---------+------------
+//!       +-------+---------+-------+------+--------+--------------+--------------------+---------+---------
+//!       | magic | version | flags | lane | key id | payload      | decompressed       | CRC-32C | payload
+//!       | "PG"  |    1    |       |      |        | bytes u16 LE | bytes u32 LE       | u32 LE  |
+//!       +-------+---------+-------+------+--------+--------------+--------------------+---------+---------
 //! ```
+//!
+//! Behind the payload of an authenticated frame will stand 8 bytes of sender id and a tag of [`TAG_BYTES`]; such
+//! frames are refused by name until the gateway can check them (`WIRE.md`, section 9).
 //!
 //! The lane stands at a fixed place so that a classic BPF program in the kernel can read it. The checksum covers
 //! bytes 0 to 11 and the payload: UDP's own 16-bit sum lets one flipped pair of bits in 65,536 through, and a flipped

@@ -20,6 +20,8 @@ use crate::reject::RejectReason;
 
 /// Most bytes of one varint.
 pub(crate) const VARINT_BYTES_MAX: usize = 10;
+/// The bit of each byte that says whether the varint goes on.
+pub(crate) const CONTINUATION_BITS: u64 = 0x8080_8080_8080_8080;
 
 /// The value of a field, not yet interpreted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -132,27 +134,26 @@ pub(crate) fn read_varint(bytes: &mut &[u8]) -> Result<u64, RejectReason> {
     }
     if let Some(word) = bytes.first_chunk::<8>() {
         let word = u64::from_le_bytes(*word);
-        // The last byte of a varint is the first whose top bit is clear. Timestamps and counters end within five.
-        let ends = !word & 0x8080_8080_8080_8080;
-        let bit_count = ends.trailing_zeros() + 1;
-        if bit_count <= 40 {
+        // The last byte of a varint is the first whose top bit is clear.
+        let ends = !word & CONTINUATION_BITS;
+        if ends != 0 {
+            let bit_count = ends.trailing_zeros() + 1;
             *bytes = bytes.get(bit_count as usize / 8..).unwrap_or_default();
-            return Ok(join_five_groups(word & (u64::MAX >> (64 - bit_count))));
+            return Ok(join_groups(word & (u64::MAX >> (64 - bit_count))));
         }
     }
     read_long_varint(bytes)
 }
 
-/// Moves the low seven bits of each of the five lowest bytes together.
+/// Moves the low seven bits of all eight bytes together: pairs first, then pairs of pairs.
 #[inline]
-const fn join_five_groups(word: u64) -> u64 {
-    (word & 0x7f)
-        | ((word >> 1) & (0x7f << 7))
-        | ((word >> 2) & (0x7f << 14))
-        | ((word >> 3) & (0x7f << 21))
-        | ((word >> 4) & (0x7f << 28))
+pub(crate) const fn join_groups(word: u64) -> u64 {
+    let pairs = (word & 0x007f_007f_007f_007f) | ((word & 0x7f00_7f00_7f00_7f00) >> 1);
+    let fours = (pairs & 0x0000_3fff_0000_3fff) | ((pairs & 0x3fff_0000_3fff_0000) >> 2);
+    (fours & 0x0fff_ffff) | ((fours & 0x0fff_ffff_0000_0000) >> 4)
 }
 
+#[cold]
 #[inline(never)]
 fn read_long_varint(bytes: &mut &[u8]) -> Result<u64, RejectReason> {
     let mut value = 0;
