@@ -24,8 +24,8 @@ use crate::partition_log::{AppendedPartition, PartitionLog};
 use crate::record::Record;
 use crate::record_batch::record_bytes;
 use crate::recovery::{OpenedPartition, RecoveredPartition, RecoveryReport, open_partition};
-use crate::segment::sync_directory;
-use crate::storage::{Storage, run_blocking};
+use crate::segment::create_directory;
+use crate::storage::Storage;
 
 pub use config::{LogConfig, SyncPolicy};
 
@@ -67,7 +67,8 @@ impl EventLog {
     /// Opens the log in `directory`, creates what is missing, verifies every byte of what is there (it is read once),
     /// and cuts torn tails.
     ///
-    /// Runs in a tokio runtime; in a `tokio_uring` one if `storage` is [`Storage::Uring`].
+    /// Runs in a tokio runtime; in a `tokio_uring` one if `storage` is [`Storage::Uring`]. The log stays on the thread
+    /// that opened it.
     ///
     /// # Errors
     /// If a setting is out of bounds, another writer holds the directory, the system refuses an operation, or a
@@ -94,12 +95,11 @@ impl EventLog {
         let mut report = RecoveryReport::default();
         let mut partitions = Vec::with_capacity(openings.len());
         for (partition, directory, task) in openings {
-            let opened = run_blocking_task(&directory, task).await?;
+            let ended = task.await;
+            let opened = ended.map_err(|error| IoFailure::of("open", &directory)(error.into()))??;
             report.partitions.push(describe(partition, &opened));
             partitions.push(PartitionLog::new(partition, directory, opened, &config, &storage));
         }
-        let parent = directory.to_owned();
-        run_blocking("sync", directory, move || sync_directory(&parent)).await?;
         Ok((Self { partitions, _lock: lock }, report))
     }
 
@@ -200,7 +200,7 @@ fn check_record_sizes(records: &[Record]) -> Result<(), LogError> {
 }
 
 fn lock_directory(directory: &Path) -> Result<File, LogError> {
-    std::fs::create_dir_all(directory).map_err(IoFailure::of("create", directory))?;
+    create_directory(directory)?;
     let lock_file = directory.join(LOCK_FILE);
     let mut options = OpenOptions::new();
     let file = options.create(true).truncate(false).write(true).open(&lock_file);
@@ -228,15 +228,8 @@ fn check_partitions_not_shrunk(directory: &Path, config: &LogConfig) -> Result<(
 }
 
 fn create_and_open(directory: &Path) -> Result<OpenedPartition, FileError> {
-    std::fs::create_dir_all(directory).map_err(IoFailure::of("create", directory))?;
+    create_directory(directory)?;
     open_partition(directory)
-}
-
-async fn run_blocking_task(
-    directory: &Path,
-    task: tokio::task::JoinHandle<Result<OpenedPartition, FileError>>,
-) -> Result<OpenedPartition, FileError> {
-    task.await.unwrap_or_else(|error| Err(IoFailure::of("open", directory)(std::io::Error::other(error))))
 }
 
 fn describe(partition: u32, opened: &OpenedPartition) -> RecoveredPartition {

@@ -56,6 +56,24 @@ pub(crate) fn sync_directory(directory: &Path) -> Result<(), FileError> {
     File::open(directory).and_then(|file| file.sync_all()).map_err(IoFailure::of("sync", directory))
 }
 
+/// Creates a directory and those above it, as far as they are missing, and makes them last.
+pub(crate) fn create_directory(directory: &Path) -> Result<(), FileError> {
+    if directory.is_dir() {
+        return Ok(());
+    }
+    let parent = match directory.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    create_directory(parent)?;
+    match std::fs::create_dir(directory) {
+        // By another process, meanwhile.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        created => created.map_err(IoFailure::of("create", directory))?,
+    }
+    sync_directory(parent)
+}
+
 /// Walks the batches of a segment.
 #[derive(Debug)]
 pub(crate) struct BatchCursor {

@@ -3,6 +3,8 @@
 
 mod faults;
 
+use pulsegate_codec::event::{Event, EventId, EventType};
+
 use super::*;
 use crate::testing::{
     TOPIC, config, io_uring_is_refused, open, read_all, read_records, record, records, run,
@@ -45,6 +47,23 @@ fn tokio_storage_works_in_a_uring_runtime() {
     if !io_uring_is_refused() {
         tokio_uring::start(appended_records_are_read_back(Storage::Tokio));
     }
+}
+
+#[test]
+fn event_comes_back_as_it_was_appended() {
+    run(async {
+        let directory = tempfile::tempdir().unwrap();
+        let mut log = open(directory.path(), &config(), &Storage::Tokio).await;
+        let id = EventId { gateway: "gw-1".into(), epoch: 3, gateway_sequence: 1042 };
+        let event =
+            Event { node: "node-7".into(), ..Event::new(EventType::Failed, id, 1_795_500_000_123_456) };
+        log.append(&[event.to_record().into()]).await.unwrap();
+        let [read] = &read_records(directory.path())[..] else { panic!("one record") };
+        assert_eq!(Event::from_json(read.value.as_ref().unwrap()).unwrap(), event);
+        assert_eq!(read.header("ce_id").unwrap(), "gw-1/3/1042");
+        assert_eq!(read.header("absent"), None);
+        assert_eq!((read.key.as_deref(), read.timestamp_ms), (Some(&b"node-7"[..]), 1_795_500_000_123));
+    });
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
@@ -83,7 +84,11 @@ impl PartitionReader {
     fn after(&mut self, fault: BatchFault, poll: &mut Poll) -> Result<Next, FileError> {
         let segment = self.segment.as_mut().expect("a fault comes from an open segment");
         let base_offsets = list_segments(&self.directory)?;
-        let later = base_offsets.into_iter().find(|base_offset| *base_offset > segment.base_offset);
+        let later = base_offsets.iter().copied().find(|base_offset| *base_offset > segment.base_offset);
+        if later.is_none() {
+            // A segment that was begun after it and undone does not seal it.
+            segment.is_sealed = false;
+        }
         match (later, fault) {
             (Some(_), _) if !segment.is_sealed => {
                 // The rest may have been written between the last read and the listing.
@@ -91,6 +96,7 @@ impl PartitionReader {
                 Ok(Next::Read)
             }
             (Some(later), BatchFault::EndOfFile) => self.open_next(later, poll),
+            (None, BatchFault::EndOfFile) if segment.was_replaced()? => self.open_again(&base_offsets),
             (None, BatchFault::EndOfFile) => segment.after_end_of_file(),
             (_, fault) => segment.examine(fault),
         }
@@ -113,6 +119,19 @@ impl PartitionReader {
         } else {
             self.segment = following;
         }
+        Ok(Next::Read)
+    }
+
+    /// The writer has undone the segment that it had begun, after a failure: back to where the next offset is now.
+    fn open_again(&mut self, base_offsets: &[u64]) -> Result<Next, FileError> {
+        let segment = self.segment.as_ref().expect("a fault comes from an open segment");
+        let next_offset = segment.cursor.next_offset;
+        let holder = base_offsets.iter().rev().find(|base_offset| **base_offset <= next_offset);
+        let Some(holder) = holder else { return Ok(Next::Wait) };
+        let Some(mut opened) = OpenSegment::open(&self.directory, *holder)? else { return Ok(Next::Wait) };
+        opened.cursor = BatchCursor::at(0, next_offset);
+        opened.find_place_again()?;
+        self.segment = Some(opened);
         Ok(Next::Read)
     }
 }
@@ -159,6 +178,16 @@ impl OpenSegment {
             record,
         }));
         Ok(Ok(()))
+    }
+
+    /// Whether the file's name is gone or stands for another file.
+    fn was_replaced(&self) -> Result<bool, FileError> {
+        let identity = |metadata: std::fs::Metadata| (metadata.dev(), metadata.ino());
+        let open = self.file.metadata().map_err(IoFailure::of("read", &self.path))?;
+        match std::fs::metadata(&self.path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(true),
+            named => Ok(identity(named.map_err(IoFailure::of("read", &self.path))?) != identity(open)),
+        }
     }
 
     /// Nothing stands at the position, and no later segment is there.

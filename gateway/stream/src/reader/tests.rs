@@ -290,3 +290,32 @@ fn writer_that_dies_in_a_batch_and_comes_back_is_followed() {
         assert_eq!(numbers(&reader.poll().unwrap()), range(3, 9));
     });
 }
+
+#[test]
+fn segment_that_the_writer_begins_and_undoes_is_followed() {
+    // Goal: a roll that fails after its segment was created leaves an empty file, which the reader may enter before the
+    // writer removes it. Method: that file made by hand, then retries that go to the old segment or to a new one.
+    run(async {
+        for retry_count in [2, 40] {
+            let directory = tempfile::tempdir().unwrap();
+            let faults = Arc::new(Faults::default());
+            let storage = Storage::Faulty(Arc::clone(&faults));
+            let config = LogConfig { segment_bytes: 1024, ..config() };
+            let mut log = open(directory.path(), &config, &storage).await;
+            let mut reader = LogReader::new(directory.path(), TOPIC);
+            log.append(&records(0..8)).await.unwrap();
+            faults.arm(Fault::NoSpaceAfter(0));
+            log.append(&records(8..10)).await.unwrap_err();
+            let begun = directory.path().join(directory_name(TOPIC, 0)).join("00000000000000000008.log");
+            std::fs::write(&begun, b"").unwrap();
+            assert_eq!(numbers(&reader.poll().unwrap()), range(0, 8));
+            assert_eq!(reader.poll().unwrap(), Poll::default());
+            log.append(&records(8..8 + retry_count)).await.unwrap();
+            assert_eq!(begun.exists(), retry_count > 2);
+            let end = 8 + i64::try_from(retry_count).unwrap();
+            assert_eq!(numbers(&reader.poll().unwrap()), range(8, end));
+            log.append(&records(100..101)).await.unwrap();
+            assert_eq!(numbers(&reader.poll().unwrap()), [100]);
+        }
+    });
+}
