@@ -156,14 +156,18 @@ impl Engine {
         self.take_departure(departure, verdicts);
     }
 
-    /// Fires what is due at `now`, in tick order, at most [`crate::limits::WHEEL_ENTRIES_PER_CALL_MAX`] entries and
-    /// only while `verdicts` has room. When work is left, [`Self::next_deadline`] says `now` or earlier: drain and
-    /// call again.
+    /// Lets the deadlines up to `horizon` pass, in tick order, at most
+    /// [`crate::limits::WHEEL_ENTRIES_PER_CALL_MAX`] entries and only while `verdicts` has room. When work is left,
+    /// [`Self::next_deadline`] says `horizon` or earlier: drain and call again.
+    ///
+    /// The caller has taken everything that had arrived by `horizon`. It may have taken more, so `horizon` may lie
+    /// before the latest heartbeat; what has happened since then is judged next time.
     ///
     /// # Panics
-    /// If time goes back.
-    pub fn on_tick(&mut self, now: Timestamp, verdicts: &mut Verdicts) {
-        self.advance_now(now);
+    /// If horizons go back.
+    pub fn on_tick(&mut self, horizon: Timestamp, verdicts: &mut Verdicts) {
+        self.now = self.now.max(horizon);
+        self.wheel.advance(self.ticks.reached(horizon));
         self.take_postponed_departures(verdicts);
         self.expire(verdicts);
     }

@@ -6,10 +6,9 @@ use crate::slot::SlotIndex;
 use crate::verdict::{NodeState, VerdictKind, Verdicts};
 
 impl Engine {
-    /// Brings the wheel to the present and works off what is due: entries whose place in the far ring has come first,
+    /// Works off what the wheel says is due: entries whose place in the far ring has come first,
     /// then those that are due, then, with what is left of the budget, entries that may be sorted ahead of time.
     pub(super) fn expire(&mut self, verdicts: &mut Verdicts) {
-        self.wheel.advance(self.ticks.reached(self.now));
         let mut budget = WHEEL_ENTRIES_PER_CALL_MAX;
         while budget > 0 && self.wheel.must_cascade() {
             self.cascade_one();

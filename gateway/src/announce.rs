@@ -1,0 +1,165 @@
+//! From verdicts to events: names, wall-clock times, the gateway's signature.
+//!
+//! The engine speaks in monotonic time and node ids; consumers want names and a calendar. Pure: the offset between
+//! the two clocks comes in by argument.
+
+use pulsegate_codec::event::{Event, EventId, EventType, departure_reason_word};
+use pulsegate_engine::{Verdict, VerdictKind};
+
+use crate::config::Detector;
+use crate::io::clock::WallOffset;
+
+/// Makes the events of one run of a gateway.
+#[derive(Debug)]
+pub struct Announcer {
+    gateway: String,
+    epoch: u64,
+    /// Events made so far in this epoch.
+    announced: u64,
+    suspect_after_intervals: u64,
+    failed_after_intervals: u64,
+}
+
+impl Announcer {
+    /// No event made yet.
+    #[must_use]
+    pub fn new(gateway: String, epoch: u64, detector: &Detector) -> Self {
+        Self {
+            gateway,
+            epoch,
+            announced: 0,
+            suspect_after_intervals: u64::from(detector.suspect_after_intervals),
+            failed_after_intervals: u64::from(detector.failed_after_intervals),
+        }
+    }
+
+    /// An event about the gateway itself.
+    #[must_use]
+    pub fn gateway(&mut self, event_type: EventType, decided_at_unix_us: u64) -> Event {
+        let id = self.next_id();
+        Event::new(event_type, id, decided_at_unix_us)
+    }
+
+    /// The event that tells this verdict of this shard.
+    #[must_use]
+    pub fn node(&mut self, shard: usize, verdict: &Verdict, wall: WallOffset) -> Event {
+        let id = self.next_id();
+        let evidence = &verdict.evidence;
+        let mut event = Event::new(event_type(verdict.kind), id, wall.unix_us(verdict.decided_at));
+        match &verdict.facts {
+            Some(facts) => {
+                event.node = facts.name.to_string();
+                event.zone = facts.zone.to_string();
+                event.labels =
+                    facts.labels.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect();
+            }
+            None => event.node = verdict.node_id.to_string(),
+        }
+        event.node_id = Some(verdict.node_id);
+        event.incarnation = Some(verdict.incarnation.0);
+        event.event_sequence = Some(verdict.event_sequence);
+        event.shard = u32::try_from(shard).ok();
+        event.previous = Some(verdict.previous.label().into());
+        event.interval_ms = Some(evidence.interval_ms);
+        event.suspect_timeout_ms = Some(self.suspect_after_intervals * u64::from(evidence.interval_ms));
+        event.failed_timeout_ms = Some(self.failed_after_intervals * u64::from(evidence.interval_ms));
+        event.detector = Some("fixed".into());
+        event.last_seen_unix_us = Some(wall.unix_us(evidence.last_seen));
+        event.silence_us = Some(microseconds(verdict.decided_at.since(evidence.last_seen)));
+        event.last_sequence = Some(evidence.last_sequence.0).filter(|sequence| *sequence != 0);
+        event.intervals_missed = Some(evidence.intervals_missed);
+        if let Some(deadline) = evidence.deadline {
+            event.deadline_unix_us = Some(wall.unix_us(deadline));
+            event.lateness_us = Some(microseconds(verdict.decided_at.since(deadline)));
+        }
+        if let VerdictKind::Left { reason, expected_return_ms } = verdict.kind {
+            event.reason = Some(departure_reason_word(reason).into());
+            event.expected_return_ms = Some(expected_return_ms).filter(|milliseconds| *milliseconds != 0);
+        }
+        event
+    }
+
+    fn next_id(&mut self) -> EventId {
+        self.announced += 1;
+        EventId { gateway: self.gateway.clone(), epoch: self.epoch, gateway_sequence: self.announced }
+    }
+}
+
+const fn event_type(kind: VerdictKind) -> EventType {
+    match kind {
+        VerdictKind::Joined => EventType::Joined,
+        VerdictKind::Suspected => EventType::Suspected,
+        VerdictKind::Failed => EventType::Failed,
+        VerdictKind::Recovered => EventType::Recovered,
+        VerdictKind::Restarted => EventType::Restarted,
+        VerdictKind::Left { .. } => EventType::Left,
+        VerdictKind::Forgotten => EventType::Forgotten,
+    }
+}
+
+fn microseconds(duration: pulsegate_engine::Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use pulsegate_codec::{DepartureReason, Incarnation, NodeId, Sequence};
+    use pulsegate_engine::{Evidence, NodeState, Timestamp};
+
+    use super::*;
+    use crate::config::Config;
+
+    fn verdict(kind: VerdictKind) -> Verdict {
+        Verdict {
+            node_id: NodeId(0xab),
+            kind,
+            previous: NodeState::Suspect,
+            incarnation: Incarnation(7),
+            event_sequence: 3,
+            decided_at: Timestamp::from_milliseconds(9_008),
+            evidence: Evidence {
+                last_seen: Timestamp::from_milliseconds(4_000),
+                deadline: Some(Timestamp::from_milliseconds(9_000)),
+                interval_ms: 1_000,
+                last_sequence: Sequence(12),
+                intervals_missed: 5,
+            },
+            facts: None,
+        }
+    }
+
+    fn announcer() -> Announcer {
+        Announcer::new("gw".to_owned(), 2, &Config::from_toml("").unwrap().detector)
+    }
+
+    /// One second after the Unix epoch the monotonic clock stood at zero.
+    const WALL: WallOffset = WallOffset::from_unix_us_at_origin(1_000_000);
+
+    #[test]
+    fn evidence_is_told_in_wall_clock_time() {
+        let event = announcer().node(1, &verdict(VerdictKind::Failed), WALL);
+        assert_eq!(event.event_type, EventType::Failed);
+        assert_eq!(event.node, "00000000000000ab");
+        assert_eq!(event.decided_at_unix_us, 10_008_000);
+        assert_eq!(event.last_seen_unix_us, Some(5_000_000));
+        assert_eq!(event.deadline_unix_us, Some(10_000_000));
+        assert_eq!((event.lateness_us, event.silence_us), (Some(8_000), Some(5_008_000)));
+        assert_eq!((event.suspect_timeout_ms, event.failed_timeout_ms), (Some(3_000), Some(5_000)));
+        assert_eq!((event.epoch, event.shard, event.previous.as_deref()), (2, Some(1), Some("suspect")));
+    }
+
+    #[test]
+    fn events_are_numbered_without_a_gap() {
+        let mut announcer = announcer();
+        let started = announcer.gateway(EventType::GatewayStarted, 5);
+        let next = announcer.node(0, &verdict(VerdictKind::Recovered), WALL);
+        assert_eq!((started.gateway_sequence, next.gateway_sequence), (1, 2));
+    }
+
+    #[test]
+    fn goodbye_tells_its_reason() {
+        let kind = VerdictKind::Left { reason: DepartureReason::Maintenance, expected_return_ms: 0 };
+        let event = announcer().node(0, &verdict(kind), WALL);
+        assert_eq!((event.reason.as_deref(), event.expected_return_ms), (Some("maintenance"), None));
+    }
+}

@@ -1,0 +1,138 @@
+//! The file as it is written: TOML, kebab-case keys, units in the names, every key optional, none unknown.
+
+use std::net::SocketAddr;
+use std::num::NonZeroU32;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use super::ConfigError;
+
+/// The file.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct RawConfig {
+    /// `name`
+    pub name: Option<String>,
+    /// `data-dir`
+    pub data_dir: Option<PathBuf>,
+    /// `[listen]`
+    pub listen: RawListen,
+    /// `[shards]`
+    pub shards: RawShards,
+    /// `[detector]`
+    pub detector: RawDetector,
+    /// `[registry]`
+    pub registry: RawRegistry,
+    /// `[stream]`
+    pub stream: RawStream,
+}
+
+/// `[listen]`
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct RawListen {
+    /// `heartbeats`
+    pub heartbeats: Option<SocketAddr>,
+    /// `admin`
+    pub admin: Option<SocketAddr>,
+    /// `allow-unauthenticated-network`: frames carry no key yet, so anything but loopback must be asked for.
+    pub allow_unauthenticated_network: bool,
+}
+
+/// `[shards]`
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct RawShards {
+    /// `count`
+    pub count: Option<u64>,
+    /// `pin`
+    pub pin: bool,
+    /// `io`
+    pub io: IoChoice,
+    /// `receive-buffer-bytes`
+    pub receive_buffer_bytes: Option<u64>,
+    /// `batch-wait-us`
+    pub batch_wait_us: Option<u64>,
+}
+
+/// Which receiver to use.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum IoChoice {
+    /// `io_uring` where the kernel allows it, else `recvmmsg`, with a warning.
+    #[default]
+    Auto,
+    /// `io_uring` or nothing.
+    IoUring,
+    /// `recvmmsg`.
+    Recvmmsg,
+}
+
+/// `[detector]`
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct RawDetector {
+    /// `tick-ms`
+    pub tick_ms: Option<u64>,
+    /// `interval-ms`
+    pub interval_ms: Option<u64>,
+    /// `interval-ms-min`
+    pub interval_ms_min: Option<u64>,
+    /// `interval-ms-max`
+    pub interval_ms_max: Option<u64>,
+    /// `suspect-after-intervals`
+    pub suspect_after_intervals: Option<u64>,
+    /// `failed-after-intervals`
+    pub failed_after_intervals: Option<u64>,
+    /// `forget-after-s`
+    pub forget_after_s: Option<u64>,
+}
+
+/// `[registry]`
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct RawRegistry {
+    /// `nodes-max`
+    pub nodes_max: Option<u64>,
+}
+
+/// `[stream]`
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct RawStream {
+    /// `partitions`
+    pub partitions: Option<u64>,
+    /// `segment-bytes`
+    pub segment_bytes: Option<u64>,
+    /// `retention-bytes`
+    pub retention_bytes: Option<u64>,
+    /// `fsync`
+    pub fsync: FsyncPolicy,
+}
+
+/// When events are forced to disk.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FsyncPolicy {
+    /// After every group commit.
+    #[default]
+    Always,
+    /// Every so many milliseconds.
+    IntervalMs(NonZeroU32),
+    /// When the kernel likes.
+    Never,
+}
+
+/// Reads a file.
+pub(super) fn read(path: &Path) -> Result<RawConfig, ConfigError> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|source| ConfigError::Unreadable { path: path.to_path_buf(), source })?;
+    parse(&text, path)
+}
+
+/// Parses a text; `path` is for the message.
+pub(super) fn parse(text: &str, path: &Path) -> Result<RawConfig, ConfigError> {
+    toml::from_str(text)
+        .map_err(|source| ConfigError::NotToml { path: path.to_path_buf(), source: Box::new(source) })
+}

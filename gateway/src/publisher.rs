@@ -1,0 +1,236 @@
+//! Verdicts of all shards become events on disk: taken from the outboxes, published or not, announced, appended.
+//!
+//! One group commit carries what had gathered while the last one was written, so a burst costs few of them and a
+//! single verdict waits for none. A commit that fails is tried again with the same records, for as long as the gateway
+//! runs: events then wait in the outboxes, and detection goes on (see `outbox.rs` for what happens when those fill).
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use pulsegate_codec::event::{Event, EventType};
+use pulsegate_engine::publication::Publication;
+use pulsegate_engine::{Duration, Timestamp};
+use pulsegate_stream::{Appended, EventLog, LogError, Record, SyncPolicy};
+
+use crate::announce::Announcer;
+use crate::io::Clock;
+use crate::io::control_wake::ControlSleep;
+use crate::outbox::Outbox;
+use crate::status::StreamGauges;
+
+/// Events in one group commit at most.
+pub const EVENTS_PER_COMMIT_MAX: usize = 4_096;
+
+/// Wait after a failed commit.
+pub const COMMIT_RETRY_WAIT: Duration = Duration::from_millis(200);
+
+/// Failed commits in a row after which a gateway that is stopping gives up: two seconds.
+pub const COMMIT_RETRIES_AT_STOP_MAX: u32 = 10;
+
+/// Events could not be written before the gateway stopped.
+#[derive(Debug, thiserror::Error)]
+#[error("{events} events were decided but could not be written before the stop: {source}")]
+pub struct Unpublished {
+    /// How many.
+    pub events: usize,
+    /// Why.
+    pub source: LogError,
+}
+
+/// The single consumer of all outboxes.
+#[derive(Debug)]
+pub struct Publisher {
+    announcer: Announcer,
+    publication: Publication,
+    log: EventLog,
+    outboxes: Arc<[Arc<Outbox>]>,
+    gauges: Arc<StreamGauges>,
+    clock: Clock,
+    /// Records of the commit under way; reused.
+    records: Vec<Record>,
+    /// Verdicts behind these records.
+    verdicts: u64,
+    /// The oldest of these verdicts.
+    oldest: Option<Timestamp>,
+    sync: SyncPolicy,
+    /// Something was appended since the last sync, under a policy that syncs by the clock.
+    is_unsynced: bool,
+}
+
+impl Publisher {
+    /// A publisher that has published nothing.
+    #[must_use]
+    pub fn new(
+        announcer: Announcer,
+        log: EventLog,
+        sync: SyncPolicy,
+        outboxes: Arc<[Arc<Outbox>]>,
+        gauges: Arc<StreamGauges>,
+        clock: Clock,
+    ) -> Self {
+        Self {
+            announcer,
+            publication: Publication::new(),
+            log,
+            outboxes,
+            gauges,
+            clock,
+            records: Vec::with_capacity(EVENTS_PER_COMMIT_MAX),
+            verdicts: 0,
+            oldest: None,
+            sync,
+            is_unsynced: false,
+        }
+    }
+
+    /// Writes an event about the gateway itself.
+    ///
+    /// # Errors
+    /// When the log cannot be written.
+    pub async fn announce(&mut self, event_type: EventType) -> Result<(), LogError> {
+        self.gather_gateway_event(event_type);
+        self.commit().await
+    }
+
+    /// Publishes until `running` shards is 0 and every outbox is empty, then writes that the gateway stopped.
+    ///
+    /// # Errors
+    /// When the last events cannot be written.
+    pub async fn run(&mut self, control: &ControlSleep, running: &AtomicUsize) -> Result<(), Unpublished> {
+        loop {
+            control.begin_pass();
+            // Acquire: pairs with the release of a shard that ends; its last verdicts are in the outbox then. Read after
+            // `begin_pass`: the wake-up of a shard that ends before it is used up by it.
+            let stopping = running.load(Ordering::Acquire) == 0;
+            while self.gather() {
+                self.commit_surely(running).await?;
+            }
+            if stopping {
+                self.gather_gateway_event(EventType::GatewayStopped);
+                self.commit_surely(running).await?;
+                self.sync_now().await;
+                return Ok(());
+            }
+            self.sleep(control).await;
+        }
+    }
+
+    /// Takes verdicts from all outboxes until a commit is full; true when there is something to commit.
+    fn gather(&mut self) -> bool {
+        let wall = self.clock.wall_offset();
+        for (shard, outbox) in self.outboxes.iter().enumerate() {
+            while self.records.len() < EVENTS_PER_COMMIT_MAX {
+                let Some(verdict) = outbox.take() else { break };
+                self.verdicts += 1;
+                self.oldest =
+                    Some(self.oldest.map_or(verdict.decided_at, |oldest| oldest.min(verdict.decided_at)));
+                if let Some(published) = self.publication.on_verdict(verdict) {
+                    let event = self.announcer.node(shard, &published, wall);
+                    self.records.push(record(&event));
+                }
+            }
+        }
+        !self.records.is_empty()
+    }
+
+    fn gather_gateway_event(&mut self, event_type: EventType) {
+        let now_unix_us = self.clock.wall_offset().unix_us(self.clock.now());
+        let event = self.announcer.gateway(event_type, now_unix_us);
+        self.records.push(record(&event));
+    }
+
+    /// Commits what was gathered, however often it takes; gives up only when the gateway stops.
+    async fn commit_surely(&mut self, running: &AtomicUsize) -> Result<(), Unpublished> {
+        let mut failures_at_stop = 0;
+        let mut failures = 0_u64;
+        while let Err(source) = self.commit().await {
+            if failures % 50 == 0 {
+                tracing::error!(error = %source, events = self.records.len(), failures, "event log cannot be written; trying again");
+            }
+            failures += 1;
+            // Relaxed: only the count matters here.
+            self.gauges.commits_failed.fetch_add(1, Ordering::Relaxed);
+            if running.load(Ordering::Acquire) == 0 {
+                failures_at_stop += 1;
+                if failures_at_stop > COMMIT_RETRIES_AT_STOP_MAX {
+                    let waiting: usize = self.outboxes.iter().map(|outbox| outbox.waiting()).sum();
+                    return Err(Unpublished { events: self.records.len() + waiting, source });
+                }
+            }
+            tokio::time::sleep(COMMIT_RETRY_WAIT).await;
+        }
+        Ok(())
+    }
+
+    async fn commit(&mut self) -> Result<(), LogError> {
+        match self.log.append(&self.records).await {
+            Ok(appended) => self.note(&appended),
+            Err(LogError::Append(failure)) => {
+                // Some partitions have their records: only the others' are offered again.
+                self.note(&failure.appended);
+                failure.retain_refused(&mut self.records);
+                return Err(failure.into());
+            }
+            Err(error) => return Err(error),
+        }
+        self.is_unsynced = matches!(self.sync, SyncPolicy::IntervalMs(_));
+        self.records.clear();
+        let gauges = &self.gauges;
+        // Relaxed: numbers by themselves, written by this thread alone.
+        gauges.verdicts_published.fetch_add(std::mem::take(&mut self.verdicts), Ordering::Relaxed);
+        if let Some(oldest) = self.oldest.take() {
+            let latency = self.clock.now().since(oldest);
+            let latency_us = u64::try_from(latency.as_micros()).unwrap_or(u64::MAX);
+            gauges.publish_latency_us_max.fetch_max(latency_us, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    fn note(&self, appended: &Appended) {
+        let gauges = &self.gauges;
+        // Relaxed: see `commit`.
+        gauges.commits.fetch_add(1, Ordering::Relaxed);
+        gauges.events_published.fetch_add(appended.records(), Ordering::Relaxed);
+        for partition in &appended.partitions {
+            gauges.bytes_appended.fetch_add(partition.bytes, Ordering::Relaxed);
+            gauges.records_retired.fetch_add(partition.retention.records_removed, Ordering::Relaxed);
+            if let Some(failure) = &partition.retention.failure {
+                tracing::warn!(%failure, partition = partition.partition, "an old segment cannot be removed");
+            }
+        }
+    }
+
+    /// Waits until a shard has raised the control thread's eventfd; syncs meanwhile what a timed policy left unsynced.
+    async fn sleep(&mut self, control: &ControlSleep) {
+        let woken = if let (true, SyncPolicy::IntervalMs(interval_ms)) = (self.is_unsynced, self.sync) {
+            let interval = Duration::from_millis(u64::from(interval_ms.get()));
+            match tokio::time::timeout(interval, control.woken()).await {
+                Ok(woken) => woken,
+                Err(_elapsed) => {
+                    self.sync_now().await;
+                    return;
+                }
+            }
+        } else {
+            control.woken().await
+        };
+        if let Err(error) = woken {
+            // Without the eventfd the outboxes are looked at by the clock: late by this wait, but not lost.
+            tracing::error!(%error, "the control thread cannot be woken; polling instead");
+            tokio::time::sleep(COMMIT_RETRY_WAIT).await;
+        }
+    }
+
+    async fn sync_now(&mut self) {
+        self.is_unsynced = false;
+        if let Err(error) = self.log.sync().await {
+            // Relaxed: see `commit`.
+            self.gauges.commits_failed.fetch_add(1, Ordering::Relaxed);
+            tracing::error!(%error, "events that were written but not yet synced are lost");
+        }
+    }
+}
+
+fn record(event: &Event) -> Record {
+    Record::from(event.to_record())
+}

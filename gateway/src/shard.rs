@@ -1,0 +1,237 @@
+//! What one shard does with a datagram: decode it, give its own nodes to the engine, pass foreign ones to their owner.
+//!
+//! A shard owns the nodes of its lanes alone, so nothing here takes a lock or waits. Time and bytes come in by
+//! argument; verdicts and parcels leave through bounded queues. The thread around it is `worker.rs`.
+
+use std::sync::Arc;
+
+use pulsegate_codec::{Decoder, Departure, Heartbeat, NodeId, RejectReason};
+use pulsegate_engine::{Engine, EngineConfig, Timestamp, Verdicts};
+
+use crate::counters::{Cell, Tally};
+use crate::handoff::{Mailbox, Parcel, descriptor_of, facts_of};
+use crate::outbox::Outbox;
+
+/// Verdicts that a shard holds before it hands them over, once a turn.
+pub const VERDICTS_PER_TURN_MAX: usize = 16_384;
+
+/// Parcels taken from the mailbox in one turn at most, so that the socket is never left alone for long.
+pub const PARCELS_PER_TURN_MAX: usize = 8_192;
+
+/// Everything of a shard but its thread, its socket and its clock.
+#[derive(Debug)]
+pub struct Shard {
+    index: usize,
+    decoder: Decoder,
+    engine: Engine,
+    verdicts: Verdicts,
+    /// Heartbeats of this shard picked out of a mixed frame or the mailbox; reused.
+    own: Vec<Heartbeat>,
+    mailboxes: Arc<[Mailbox]>,
+    /// Owners that a parcel was posted to and that must be woken, by index.
+    to_wake: Vec<bool>,
+    outbox: Arc<Outbox>,
+    handed_over: u64,
+    tally: Tally,
+}
+
+impl Shard {
+    /// A shard that knows no node. `mailboxes` holds one mailbox a shard, in shard order.
+    #[must_use]
+    pub fn new(
+        index: usize,
+        config: &EngineConfig,
+        mailboxes: Arc<[Mailbox]>,
+        outbox: Arc<Outbox>,
+        now: Timestamp,
+    ) -> Self {
+        assert!(index < mailboxes.len(), "every shard has a mailbox");
+        Self {
+            index,
+            decoder: Decoder::new(),
+            engine: Engine::new(config, now),
+            verdicts: Verdicts::with_capacity(VERDICTS_PER_TURN_MAX),
+            own: Vec::with_capacity(pulsegate_codec::limits::HEARTBEATS_PER_FRAME_MAX),
+            to_wake: vec![false; mailboxes.len()],
+            mailboxes,
+            outbox,
+            handed_over: 0,
+            tally: Tally::default(),
+        }
+    }
+
+    /// Takes one datagram. A bad one changes one counter and nothing else.
+    pub fn on_datagram(&mut self, payload: &[u8], truncated: bool, received_at: Timestamp) {
+        self.tally.add(Cell::DatagramsReceived, 1);
+        self.tally.add(Cell::BytesReceived, payload.len() as u64);
+        if truncated {
+            self.tally.reject(RejectReason::TooLong);
+            return;
+        }
+        let batch = match self.decoder.decode(payload) {
+            Ok(batch) => batch,
+            Err(reason) => {
+                self.tally.reject(reason);
+                return;
+            }
+        };
+        self.tally.add(Cell::FramesAccepted, 1);
+        let shard_count = self.mailboxes.len();
+        let mut post =
+            Post { mailboxes: &self.mailboxes, to_wake: &mut self.to_wake, tally: &mut self.tally };
+        if !batch.header.mixes_lanes() && batch.lane().shard(shard_count) == self.index {
+            self.engine.on_heartbeats(batch.heartbeats, received_at, &mut self.verdicts);
+        } else {
+            self.own.clear();
+            for heartbeat in batch.heartbeats {
+                match post.owner(heartbeat.node_id) {
+                    owner if owner == self.index => self.own.push(*heartbeat),
+                    owner => post.post(owner, Parcel::Heartbeat(*heartbeat)),
+                }
+            }
+            self.engine.on_heartbeats(&self.own, received_at, &mut self.verdicts);
+        }
+        for descriptor in batch.descriptors() {
+            match post.owner(descriptor.node_id()) {
+                owner if owner == self.index => self.engine.on_descriptor(&descriptor, received_at),
+                owner => post.post(owner, Parcel::Facts(Box::new(facts_of(&descriptor)))),
+            }
+        }
+        for departure in batch.departures() {
+            match post.owner(departure.node_id) {
+                owner if owner == self.index => {
+                    self.engine.on_departure(departure, received_at, &mut self.verdicts);
+                }
+                owner => post.post(owner, Parcel::Departure(departure)),
+            }
+        }
+    }
+
+    /// Takes what other shards passed on. True when more is left for the next turn.
+    pub fn on_mail(&mut self, now: Timestamp) -> bool {
+        self.own.clear();
+        for _ in 0..PARCELS_PER_TURN_MAX {
+            match self.mailboxes[self.index].take() {
+                None => {
+                    self.take_own(now);
+                    return false;
+                }
+                Some(Parcel::Heartbeat(heartbeat)) => self.own.push(heartbeat),
+                // A parcel of another kind may follow from a heartbeat before it: keep their order.
+                Some(Parcel::Facts(facts)) => {
+                    self.take_own(now);
+                    self.engine.on_descriptor(&descriptor_of(&facts), now);
+                }
+                Some(Parcel::Departure(departure)) => self.depart(departure, now),
+            }
+            if self.own.len() == self.own.capacity() {
+                self.take_own(now);
+            }
+        }
+        self.take_own(now);
+        true
+    }
+
+    fn depart(&mut self, departure: Departure, now: Timestamp) {
+        self.take_own(now);
+        self.engine.on_departure(departure, now, &mut self.verdicts);
+    }
+
+    fn take_own(&mut self, now: Timestamp) {
+        self.engine.on_heartbeats(&self.own, now, &mut self.verdicts);
+        self.own.clear();
+    }
+
+    /// When [`Self::on_tick`] is next needed.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Timestamp> {
+        self.engine.next_deadline()
+    }
+
+    /// Lets the deadlines up to `horizon` pass. The caller has taken everything that had arrived by then.
+    pub fn on_tick(&mut self, horizon: Timestamp) {
+        self.engine.on_tick(horizon, &mut self.verdicts);
+    }
+
+    /// Hands verdicts to the control thread; true when there were any, so that it must be told.
+    pub fn hand_over(&mut self) -> bool {
+        if self.verdicts.is_empty() {
+            return false;
+        }
+        let count = self.outbox.fill(&mut self.verdicts);
+        self.handed_over += count as u64;
+        // Those that found no room count as well: they wait for publication all the same.
+        self.tally.set(Cell::Verdicts, self.handed_over + self.verdicts.as_slice().len() as u64);
+        count > 0
+    }
+
+    /// Whether verdicts are left that found no room in the outbox.
+    #[must_use]
+    pub fn is_held_up(&self) -> bool {
+        !self.verdicts.is_empty()
+    }
+
+    /// Calls `wake` for every shard that was sent a parcel and must be woken for it.
+    pub fn wake_owners(&mut self, mut wake: impl FnMut(&Mailbox)) {
+        for (index, pending) in self.to_wake.iter_mut().enumerate() {
+            if std::mem::take(pending) {
+                wake(&self.mailboxes[index]);
+            }
+        }
+    }
+
+    /// The shard's own numbers, to add to.
+    pub fn tally_mut(&mut self) -> &mut Tally {
+        &mut self.tally
+    }
+
+    /// Copies the engine's numbers into the shard's and returns all of them.
+    pub fn settle_tally(&mut self) -> &Tally {
+        let (counters, nodes) = (*self.engine.counters(), self.engine.node_counts());
+        let tally = &mut self.tally;
+        for (cell, value) in [
+            (Cell::HeartbeatsAccepted, counters.heartbeats_accepted),
+            (Cell::HeartbeatsStale, counters.heartbeats_stale),
+            (Cell::HeartbeatsOlderIncarnation, counters.heartbeats_of_older_incarnation),
+            (Cell::HeartbeatsRegistryFull, counters.heartbeats_refused_registry_full),
+            (Cell::DescriptorsStored, counters.descriptors_stored),
+            (Cell::DescriptorsRefused, counters.descriptors_refused),
+            (Cell::IntervalsClamped, counters.intervals_clamped),
+            (Cell::DeparturesAccepted, counters.departures_accepted),
+            (Cell::DeparturesIgnored, counters.departures_ignored),
+            (Cell::VerdictsPostponed, counters.verdicts_postponed),
+            (Cell::WheelEntriesFired, counters.wheel_entries_fired),
+            (Cell::WheelEntriesRearmed, counters.wheel_entries_rearmed),
+            (Cell::NodesNew, u64::from(nodes.new)),
+            (Cell::NodesAlive, u64::from(nodes.alive)),
+            (Cell::NodesSuspect, u64::from(nodes.suspect)),
+            (Cell::NodesFailed, u64::from(nodes.failed)),
+            (Cell::NodesLeft, u64::from(nodes.left)),
+        ] {
+            tally.set(cell, value);
+        }
+        tally
+    }
+}
+
+/// Posts parcels to their owners and notes whom to wake.
+struct Post<'a> {
+    mailboxes: &'a [Mailbox],
+    to_wake: &'a mut [bool],
+    tally: &'a mut Tally,
+}
+
+impl Post<'_> {
+    fn owner(&self, node_id: NodeId) -> usize {
+        node_id.lane().shard(self.mailboxes.len())
+    }
+
+    fn post(&mut self, owner: usize, parcel: Parcel) {
+        if self.mailboxes[owner].post(parcel) {
+            self.tally.add(Cell::HeartbeatsHandedOff, 1);
+            self.to_wake[owner] = true;
+        } else {
+            self.tally.add(Cell::HandoffDropped, 1);
+        }
+    }
+}

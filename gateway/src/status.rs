@@ -1,0 +1,162 @@
+//! What the gateway says of itself: one value, made from the counter pages and the publisher's gauges.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use serde::Serialize;
+
+use crate::config::Detector;
+use crate::counters::{Cell, CounterPage, sum, sum_rejected};
+use crate::outbox::Outbox;
+
+/// Numbers of the control thread. One writer, the publisher; relaxed for the same reason as [`CounterPage`].
+#[derive(Debug, Default)]
+pub struct StreamGauges {
+    /// Events that are on disk.
+    pub events_published: AtomicU64,
+    /// Verdicts whose events are on disk (events about the gateway itself have no verdict).
+    pub verdicts_published: AtomicU64,
+    /// Bytes of the records appended.
+    pub bytes_appended: AtomicU64,
+    /// Group commits.
+    pub commits: AtomicU64,
+    /// Commits that failed and were tried again.
+    pub commits_failed: AtomicU64,
+    /// Longest time from a verdict to its event on disk, in microseconds.
+    pub publish_latency_us_max: AtomicU64,
+    /// Records that retention removed.
+    pub records_retired: AtomicU64,
+}
+
+/// What does not change while the gateway runs.
+#[derive(Clone, Debug)]
+pub struct Facts {
+    /// Name of the gateway.
+    pub gateway: String,
+    /// The run of the gateway.
+    pub epoch: u64,
+    /// `io_uring` or `recvmmsg`.
+    pub receiver: &'static str,
+    /// Why that one.
+    pub receiver_reason: String,
+    /// Timeouts.
+    pub detector: Detector,
+}
+
+/// Where the numbers stand; shared by everybody who reads them.
+#[derive(Clone, Debug)]
+pub struct Observed {
+    /// Fixed facts.
+    pub facts: Arc<Facts>,
+    /// One page a shard.
+    pub pages: Arc<[Arc<CounterPage>]>,
+    /// One outbox a shard.
+    pub outboxes: Arc<[Arc<Outbox>]>,
+    /// Numbers of the publisher.
+    pub stream: Arc<StreamGauges>,
+}
+
+/// The answer to `GET /v1/status`.
+#[derive(Clone, Debug, Serialize)]
+pub struct Status {
+    /// Name of the gateway.
+    pub gateway: String,
+    /// The run of the gateway.
+    pub epoch: u64,
+    /// `io_uring` or `recvmmsg`.
+    pub receiver: &'static str,
+    /// Why that one.
+    pub receiver_reason: String,
+    /// Receiving threads.
+    pub shards: usize,
+    /// Resolution of the wheel.
+    pub tick_ms: u128,
+    /// Interval of nodes that do not tell theirs.
+    pub interval_ms: u32,
+    /// Intervals of silence until suspect.
+    pub suspect_after_intervals: u32,
+    /// Intervals of silence until failed.
+    pub failed_after_intervals: u32,
+    /// Heartbeats that moved a node's last-seen time.
+    pub heartbeats_accepted: u64,
+    /// Datagrams taken from the kernel.
+    pub datagrams_received: u64,
+    /// Datagrams refused, for whatever reason.
+    pub datagrams_rejected: u64,
+    /// Datagrams that the kernel dropped at the socket.
+    pub kernel_drops: u64,
+    /// Parcels between shards that were lost.
+    pub handoff_dropped: u64,
+    /// Events on disk.
+    pub events_published: u64,
+    /// Verdicts that are not events on disk yet.
+    pub events_waiting: u64,
+    /// Longest time that a shard's thread did not run when it wanted to.
+    pub longest_pause_us: u64,
+    /// CPU time of the process since its start.
+    pub cpu_us: u64,
+    /// Nodes by state.
+    pub nodes: Nodes,
+}
+
+/// Nodes by state.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+pub struct Nodes {
+    /// Heard once.
+    pub new: u64,
+    /// Alive.
+    pub alive: u64,
+    /// Suspect.
+    pub suspect: u64,
+    /// Failed.
+    pub failed: u64,
+    /// Left.
+    pub left: u64,
+}
+
+impl Observed {
+    /// Sums everything up. `cpu_us` is the CPU time of the process.
+    #[must_use]
+    pub fn status(&self, cpu_us: u64) -> Status {
+        let cell = |cell| sum(self.pages.iter().map(AsRef::as_ref), cell);
+        let longest = self.pages.iter().map(|page| page.read(Cell::LongestPauseMicroseconds)).max();
+        // Relaxed: see `StreamGauges`.
+        let published = self.stream.events_published.load(Ordering::Relaxed);
+        Status {
+            gateway: self.facts.gateway.clone(),
+            epoch: self.facts.epoch,
+            receiver: self.facts.receiver,
+            receiver_reason: self.facts.receiver_reason.clone(),
+            shards: self.pages.len(),
+            tick_ms: self.facts.detector.tick.as_millis(),
+            interval_ms: self.facts.detector.interval_ms,
+            suspect_after_intervals: self.facts.detector.suspect_after_intervals,
+            failed_after_intervals: self.facts.detector.failed_after_intervals,
+            heartbeats_accepted: cell(Cell::HeartbeatsAccepted),
+            datagrams_received: cell(Cell::DatagramsReceived),
+            datagrams_rejected: sum_rejected(self.pages.iter().map(AsRef::as_ref)),
+            kernel_drops: cell(Cell::KernelDrops),
+            handoff_dropped: cell(Cell::HandoffDropped),
+            events_published: published,
+            events_waiting: self.events_waiting(),
+            longest_pause_us: longest.unwrap_or(0),
+            cpu_us,
+            nodes: Nodes {
+                new: cell(Cell::NodesNew),
+                alive: cell(Cell::NodesAlive),
+                suspect: cell(Cell::NodesSuspect),
+                failed: cell(Cell::NodesFailed),
+                left: cell(Cell::NodesLeft),
+            },
+        }
+    }
+
+    /// Verdicts handed over by the shards that are not on disk yet.
+    #[must_use]
+    pub fn events_waiting(&self) -> u64 {
+        // Published first: read the other way round, a commit in between could make the difference negative.
+        // Relaxed: see `StreamGauges`.
+        let published = self.stream.verdicts_published.load(Ordering::Relaxed);
+        sum(self.pages.iter().map(AsRef::as_ref), Cell::Verdicts).saturating_sub(published)
+    }
+}

@@ -1,0 +1,163 @@
+//! The thread around a shard: wait, take, decide, hand over.
+//!
+//! ```text
+//!   ┌─▶ wait (batch, wake-up, or the next deadline)
+//!   │   read the clock once
+//!   │   take datagrams ─▶ shard        take parcels ─▶ shard
+//!   │   deadline due? drain the socket and the mailbox first, then let it pass
+//!   │   hand verdicts over, wake peers, copy the counters out
+//!   └───┘
+//! ```
+//!
+//! A worker takes no lock, makes no call that may block but the wait, and logs nothing per datagram. It measures its
+//! own pauses: the time between the moment it wanted to run and the moment it ran.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use pulsegate_engine::{Duration, Timestamp};
+
+use crate::counters::{Cell, CounterPage};
+use crate::io::control_wake::ControlWake;
+use crate::io::{Clock, Receiver, ReceiverError};
+use crate::shard::Shard;
+
+/// How long a worker waits when verdicts found no room, before it offers them again.
+pub const HELD_UP_WAIT: Duration = Duration::from_millis(1);
+
+/// What a worker shares with the rest of the process.
+#[derive(Debug)]
+pub struct WorkerShared {
+    /// Where the shard's numbers can be read.
+    pub page: Arc<CounterPage>,
+    /// Wakes the control thread.
+    pub control: ControlWake,
+    /// Set once, when the gateway stops; the worker is woken after.
+    pub stop: Arc<AtomicBool>,
+}
+
+/// One shard with its receiver, on its own thread.
+#[derive(Debug)]
+pub struct Worker {
+    shard: Shard,
+    receiver: Receiver,
+    clock: Clock,
+    shared: WorkerShared,
+    /// Until when the last turn meant to sleep at most.
+    woke_by: Option<Timestamp>,
+    turn_began: Timestamp,
+    mail_left: bool,
+}
+
+impl Worker {
+    /// A worker that has not run yet. Must be made on the thread that will run it.
+    #[must_use]
+    pub fn new(shard: Shard, receiver: Receiver, clock: Clock, shared: WorkerShared) -> Self {
+        let turn_began = clock.now();
+        Self { shard, receiver, clock, shared, woke_by: None, turn_began, mail_left: false }
+    }
+
+    /// Runs until told to stop; then takes what the socket still holds, hands over its verdicts and returns.
+    ///
+    /// # Errors
+    /// When the receiver can no longer receive. Detection on this shard has ended then, so the process must end too.
+    pub fn run(&mut self) -> Result<(), ReceiverError> {
+        // Relaxed: the flag carries no data; the wake-up that follows it makes the worker look.
+        while !self.shared.stop.load(Ordering::Relaxed) {
+            self.turn()?;
+        }
+        self.drain()?;
+        while self.finish_turn() {
+            self.receiver.wait(Some(HELD_UP_WAIT))?;
+        }
+        Ok(())
+    }
+
+    /// One turn.
+    ///
+    /// # Errors
+    /// See [`Self::run`].
+    pub fn turn(&mut self) -> Result<(), ReceiverError> {
+        let timeout = self.timeout();
+        self.receiver.wait(timeout)?;
+        let now = self.begin_turn();
+        self.reap(now)?;
+        self.mail_left = self.shard.on_mail(now);
+        if self.shard.next_deadline().is_some_and(|deadline| deadline <= now) {
+            // Whatever arrived up to this moment is taken before anything is called silent at this moment.
+            let horizon = self.clock.now();
+            self.drain()?;
+            self.shard.on_tick(horizon);
+        }
+        self.finish_turn();
+        Ok(())
+    }
+
+    /// Takes everything that the socket and the mailbox hold now.
+    fn drain(&mut self) -> Result<(), ReceiverError> {
+        let mut drain = self.receiver.begin_drain();
+        while self.receiver.drain_round(&mut drain)? {
+            // A stamp older than the datagram would let its node's deadline pass early: read the clock every round.
+            self.reap(self.clock.now())?;
+        }
+        self.mail_left = self.shard.on_mail(self.clock.now());
+        Ok(())
+    }
+
+    /// Takes what the receiver has frozen; all of it arrived before `received_at`.
+    fn reap(&mut self, received_at: Timestamp) -> Result<(), ReceiverError> {
+        let shard = &mut self.shard;
+        let reaped = self.receiver.reap(|datagram| {
+            shard.on_datagram(datagram.payload, datagram.truncated, received_at);
+        })?;
+        let tally = self.shard.tally_mut();
+        tally.add(Cell::BuffersReceived, reaped.buffers);
+        tally.add(Cell::BuffersExhausted, reaped.buffers_exhausted);
+        tally.add(Cell::ReceiveErrors, reaped.receive_errors);
+        tally.set(Cell::KernelDrops, reaped.kernel_drops);
+        Ok(())
+    }
+
+    /// How long the next wait may last; `None` when nothing is armed.
+    fn timeout(&mut self) -> Option<Duration> {
+        let now = self.clock.now();
+        self.pause_seen(now.since(self.turn_began));
+        let until_deadline = self.shard.next_deadline().map(|deadline| deadline.since(now));
+        let timeout = if self.mail_left {
+            Some(Duration::ZERO)
+        } else if self.shard.is_held_up() {
+            Some(HELD_UP_WAIT)
+        } else {
+            until_deadline
+        };
+        self.woke_by = timeout.map(|timeout| now + timeout);
+        timeout
+    }
+
+    fn begin_turn(&mut self) -> Timestamp {
+        let now = self.clock.now();
+        if let Some(woke_by) = self.woke_by {
+            self.pause_seen(now.since(woke_by));
+        }
+        self.turn_began = now;
+        now
+    }
+
+    /// A turn that took long, or a wait that overslept: either way the shard did not see its socket.
+    fn pause_seen(&mut self, pause: Duration) {
+        let pause_us = u64::try_from(pause.as_micros()).unwrap_or(u64::MAX);
+        self.shard.tally_mut().raise(Cell::LongestPauseMicroseconds, pause_us);
+    }
+
+    /// Hands over verdicts, wakes peers, copies the counters out. True when verdicts are left.
+    fn finish_turn(&mut self) -> bool {
+        if self.shard.hand_over() {
+            self.shared.control.wake();
+        }
+        let receiver = &mut self.receiver;
+        self.shard.wake_owners(|mailbox| receiver.wake(mailbox.owner()));
+        self.shard.tally_mut().add(Cell::Turns, 1);
+        self.shared.page.store(self.shard.settle_tally());
+        self.shard.is_held_up()
+    }
+}

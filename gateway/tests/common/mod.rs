@@ -1,0 +1,231 @@
+//! A real gateway process for tests: its own data directory, free ports, and an end with the test.
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpStream, UdpSocket};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
+
+use pulsegate::data_dir::{self, Endpoints};
+use pulsegate::gateway::EVENTS_TOPIC;
+use pulsegate_codec::encode::Compression;
+use pulsegate_codec::event::Event;
+use pulsegate_codec::{BatchEncoder, Heartbeat, Incarnation, NodeDescriptor, NodeId, SenderId, Sequence};
+use pulsegate_stream::LogReader;
+use serde_json::Value;
+
+/// Longest wait for anything, in steps of [`STEP`]. A loaded machine is slow; a stuck gateway must still fail the test.
+const STEPS_MAX: u32 = 3_000;
+const STEP: Duration = Duration::from_millis(10);
+
+/// Settings of a test gateway: fast timeouts, small files.
+pub const FAST: &str =
+    "[detector]\ninterval-ms = 100\ninterval-ms-min = 100\n[registry]\nnodes-max = 20_000\n";
+
+/// A gateway in a process of its own.
+pub struct Gateway {
+    child: Child,
+    data_dir: PathBuf,
+    endpoints: Endpoints,
+}
+
+/// The path of the program under test.
+pub fn program() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_pulsegate"))
+}
+
+/// Waits until `ready` gives something; the wait is bounded.
+pub fn eventually<T>(what: &str, mut ready: impl FnMut() -> Option<T>) -> T {
+    for _ in 0..STEPS_MAX {
+        if let Some(value) = ready() {
+            return value;
+        }
+        pause(STEP);
+    }
+    panic!("{what}: not within {:?}", STEP * STEPS_MAX);
+}
+
+/// Lets a real process do something. Tests of pure code never wait.
+#[expect(clippy::disallowed_methods, reason = "a test of another process has nothing else to wait for")]
+pub fn pause(duration: Duration) {
+    std::thread::sleep(duration);
+}
+
+impl Gateway {
+    /// Starts a gateway with free loopback ports and these further settings (TOML) in `data_dir`.
+    pub fn start(data_dir: &Path, settings: &str) -> Self {
+        Self::start_at(data_dir, "127.0.0.1:0", settings)
+    }
+
+    /// The same with another address for heartbeats.
+    pub fn start_at(data_dir: &Path, heartbeats: &str, settings: &str) -> Self {
+        let config = data_dir.join("config.toml");
+        let text = format!("{settings}\n[listen]\nheartbeats = \"{heartbeats}\"\nadmin = \"127.0.0.1:0\"\n");
+        File::create(&config).unwrap().write_all(text.as_bytes()).unwrap();
+        let mut command = program();
+        command.args(["serve", "--config"]).arg(&config).arg("--data-dir").arg(data_dir);
+        Self::spawn(data_dir, &mut command)
+    }
+
+    /// Starts a gateway by this command, which must name `data_dir`, and waits until it is ready.
+    pub fn spawn(data_dir: &Path, command: &mut Command) -> Self {
+        let stale = data_dir::read_endpoints(data_dir).ok().map(|endpoints| endpoints.epoch);
+        let log = File::options().create(true).append(true).open(data_dir.join("gateway.log")).unwrap();
+        pulsegate::io::child::end_with_parent(command);
+        let mut child = command.stdout(Stdio::null()).stderr(log).spawn().unwrap();
+        let endpoints = eventually("the gateway is ready", || {
+            if let Some(status) = child.try_wait().unwrap() {
+                let log = std::fs::read_to_string(data_dir.join("gateway.log")).unwrap();
+                panic!("the gateway ended at once with {status}:\n{log}");
+            }
+            data_dir::read_endpoints(data_dir).ok().filter(|endpoints| Some(endpoints.epoch) != stale)
+        });
+        Self { child, data_dir: data_dir.to_path_buf(), endpoints }
+    }
+
+    pub fn endpoints(&self) -> &Endpoints {
+        &self.endpoints
+    }
+
+    /// The answer to a GET on the admin port.
+    pub fn get(&self, path: &str) -> String {
+        let mut stream = TcpStream::connect(self.endpoints.admin).unwrap();
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: gateway\r\nConnection: close\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").expect("an HTTP answer has a head and a body");
+        assert!(head.starts_with("HTTP/1.1 200"), "{path}: {head}");
+        body.to_owned()
+    }
+
+    /// `/v1/status`.
+    pub fn status(&self) -> Value {
+        serde_json::from_str(&self.get("/v1/status")).unwrap()
+    }
+
+    /// One number of `/v1/status`.
+    pub fn number(&self, key: &str) -> u64 {
+        self.status()[key].as_u64().unwrap_or_else(|| panic!("status has no number {key}"))
+    }
+
+    /// The sum of a metric over all its label sets.
+    pub fn metric(&self, name: &str) -> u64 {
+        sum_of_metric(&self.get("/metrics"), name)
+    }
+
+    /// Every event on disk, in the order of each partition.
+    pub fn events(&self) -> Vec<Event> {
+        events(&self.data_dir)
+    }
+
+    /// SIGKILL: no chance to finish anything.
+    pub fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// SIGTERM, and what the gateway made of it.
+    pub fn stop(mut self) -> ExitStatus {
+        pulsegate::io::child::ask_to_stop(&self.child).unwrap();
+        eventually("the gateway has stopped", || self.child.try_wait().unwrap())
+    }
+
+    pub fn process_id(&self) -> u32 {
+        self.child.id()
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        // After `stop` or `kill` it is gone already; after a failed test this ends it.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Every event in the log below a data directory.
+pub fn events(data_dir: &Path) -> Vec<Event> {
+    let mut reader = LogReader::new(&data_dir::stream_dir(data_dir), EVENTS_TOPIC);
+    let mut events = Vec::new();
+    loop {
+        let poll = reader.poll().unwrap();
+        events.extend(
+            poll.records
+                .iter()
+                .map(|record| Event::from_json(record.record.value.as_deref().unwrap()).unwrap()),
+        );
+        if !poll.has_more {
+            return events;
+        }
+    }
+}
+
+/// The sum of a metric over all its label sets, in a text of `/metrics`.
+pub fn sum_of_metric(text: &str, name: &str) -> u64 {
+    let lines = text.lines().filter(|line| {
+        line.strip_prefix(name).is_some_and(|rest| rest.starts_with('{') || rest.starts_with(' '))
+    });
+    let values = lines.map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap());
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "counts, printed as floats")]
+    let sum = values.sum::<f64>() as u64;
+    sum
+}
+
+/// A sender of small frames, for tests that want to say exactly what is sent.
+pub struct Relay {
+    socket: UdpSocket,
+    encoder: BatchEncoder,
+    frame: Vec<u8>,
+    sequence: u32,
+}
+
+impl Relay {
+    /// A relay that sends to this gateway.
+    pub fn new(name: &str, gateway: &Gateway) -> Self {
+        let target = gateway.endpoints().heartbeats;
+        let unspecified: IpAddr =
+            if target.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() };
+        let socket = UdpSocket::bind((unspecified, 0)).unwrap();
+        socket.connect(target).unwrap();
+        let encoder = BatchEncoder::new(SenderId::from_name(name), Compression::Off);
+        Self { socket, encoder, frame: Vec::new(), sequence: 0 }
+    }
+
+    /// One heartbeat of each of these nodes in one frame (of mixed lanes, if theirs are), with the next sequence.
+    pub fn beat(&mut self, names: &[&str]) {
+        self.sequence += 1;
+        for name in names {
+            self.encoder.heartbeat(Heartbeat {
+                node_id: NodeId::from_name(name),
+                sequence: Sequence(self.sequence),
+                incarnation: Incarnation(1),
+                ..Heartbeat::default()
+            });
+        }
+        self.send();
+    }
+
+    /// Heartbeats with descriptors: the nodes tell their names.
+    pub fn introduce(&mut self, names: &[&str]) {
+        for name in names {
+            self.encoder.descriptor(&NodeDescriptor { name, zone: "zone-a", ..NodeDescriptor::default() });
+        }
+        self.beat(names);
+    }
+
+    /// Lets the next frame carry this sequence: the nodes were counted by another relay meanwhile.
+    pub fn skip_to(&mut self, sequence: u32) {
+        self.sequence = sequence - 1;
+    }
+
+    /// Raw bytes.
+    pub fn send_raw(&self, datagram: &[u8]) {
+        self.socket.send(datagram).unwrap();
+    }
+
+    fn send(&mut self) {
+        self.encoder.finish(u64::from(self.sequence), 0, &mut self.frame).unwrap();
+        self.socket.send(&self.frame).unwrap();
+    }
+}
