@@ -161,7 +161,7 @@ pub struct PartitionFailure {
     /// How many records of this append, the first ones of this partition, are in the log all the same: an append of
     /// several batches may fail after the first.
     pub records_taken: usize,
-    /// Records of earlier appends that were not synced yet and are gone. Always 0 with
+    /// Records that were taken, by this or earlier appends, had not been synced yet, and are gone. Always 0 with
     /// [`crate::SyncPolicy::Always`].
     pub records_lost: u64,
     /// Why.

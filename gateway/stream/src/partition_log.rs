@@ -14,7 +14,10 @@
 //! append that finds it in doubt waits for what may still run, opens the file again, cuts it to the last end that is
 //! certain, and verifies what is left. A future that was dropped half-way ends in the same place.
 
+use std::fs::File;
 use std::path::PathBuf;
+
+use tokio::task::JoinHandle;
 
 use crate::error::{FileError, IoFailure, PartitionFailure};
 use crate::log::{LogConfig, SyncPolicy};
@@ -67,6 +70,9 @@ pub(crate) struct PartitionLog {
     file: Option<StorageFile>,
     /// An operation on the file has begun and has not succeeded: its state is unknown.
     is_in_doubt: bool,
+    /// Opening or creating a segment, in the blocking pool. It is kept here so that the next one waits for it even if
+    /// the future that began it was dropped: an old one that cuts the file late would cut what is newer.
+    opening: Option<JoinHandle<Result<File, FileError>>>,
     next_offset: u64,
     committed_offset: u64,
     /// Bytes of the active segment that are synced.
@@ -97,6 +103,7 @@ impl PartitionLog {
             segments: opened.segments,
             file: Some(storage.adopt(opened.file)),
             is_in_doubt: false,
+            opening: None,
             next_offset: opened.next_offset,
             committed_offset: opened.next_offset,
             retention_is_due: true,
@@ -223,10 +230,7 @@ impl PartitionLog {
         self.commit();
         let directory = self.directory.clone();
         let base_offset = self.next_offset;
-        let created = run_blocking("create a segment in", &self.directory, move || {
-            create_segment(&directory, base_offset)
-        });
-        match created.await {
+        match self.open_segment(move || create_segment(&directory, base_offset)).await {
             Ok(file) => self.put_in_use(file),
             Err(error) => return Err(self.failed(0, error)),
         }
@@ -259,9 +263,7 @@ impl PartitionLog {
             file.close().await;
         }
         let (directory, active, next_offset) = (self.directory.clone(), self.active(), self.next_offset);
-        let reopened =
-            run_blocking("open", &self.directory, move || reopen_partition(&directory, active, next_offset));
-        match reopened.await {
+        match self.open_segment(move || reopen_partition(&directory, active, next_offset)).await {
             Ok(file) => self.put_in_use(file),
             Err(error) => {
                 let records_lost = self.forget_unsynced();
@@ -271,6 +273,22 @@ impl PartitionLog {
         // It was synced as well.
         self.commit();
         Ok(())
+    }
+
+    /// Runs one opening at a time in the blocking pool.
+    async fn open_segment(
+        &mut self,
+        open: impl FnOnce() -> Result<File, FileError> + Send + 'static,
+    ) -> Result<File, FileError> {
+        if let Some(dropped) = &mut self.opening {
+            // Whatever came of it, the new one starts from the files.
+            let _ = dropped.await;
+            self.opening = None;
+        }
+        let opening = self.opening.insert(tokio::task::spawn_blocking(open));
+        let opened = opening.await;
+        self.opening = None;
+        opened.map_err(|error| IoFailure::of("open a segment in", &self.directory)(error.into()))?
     }
 
     /// Removes whole segments, oldest first, until the rest is within the bound. The active one stays.
@@ -319,7 +337,7 @@ impl PartitionLog {
         self.file.as_ref().expect("missing only while in doubt, and every operation reopens first")
     }
 
-    fn put_in_use(&mut self, file: std::fs::File) {
+    fn put_in_use(&mut self, file: File) {
         self.file = Some(self.storage.adopt(file));
         self.is_in_doubt = false;
     }

@@ -215,3 +215,37 @@ fn dropped_append_leaves_the_log_usable_with_io_uring() {
         tokio_uring::start(append_that_was_dropped_half_way_leaves_the_log_usable(Storage::Uring));
     }
 }
+
+#[test]
+fn append_dropped_at_any_point_harms_nothing() {
+    // Goal: rolls, reopenings and writes that nobody waits for any more do not touch what is appended later. Method:
+    // small segments, and appends dropped after a number of polls, between which the blocking pool gets its turn.
+    run(async {
+        let directory = tempfile::tempdir().unwrap();
+        let config = LogConfig { segment_bytes: 1024, ..config() };
+        let mut log = open(directory.path(), &config, &Storage::Tokio).await;
+        let mut completed = Vec::new();
+        for round in 0..60 {
+            for attempt in 0..2 {
+                let dropped = records(1_000..1_010);
+                let mut append = Box::pin(log.append(&dropped));
+                for _ in 0..=(round + attempt) % 6 {
+                    if poll_fn(|context| Poll::Ready(append.as_mut().poll(context).is_ready())).await {
+                        break;
+                    }
+                    tokio::task::spawn_blocking(|| ()).await.unwrap();
+                }
+            }
+            let kept = record(round);
+            log.append(std::slice::from_ref(&kept)).await.unwrap();
+            completed.push(kept);
+        }
+        drop(log);
+        let (_, report) = EventLog::open(directory.path(), config, Storage::Tokio).await.unwrap();
+        assert_eq!(report.cut_tails().count(), 0);
+        let first_dropped = record(1_000).timestamp_ms;
+        let mut found = read_records(directory.path());
+        found.retain(|record| record.timestamp_ms < first_dropped);
+        assert_eq!(found, completed);
+    });
+}
