@@ -150,7 +150,7 @@ fn judge_fact(
     for expected in expectations {
         let found = find(expected, taken);
         let certainty = match expected.kind {
-            EventKind::Suspected if failed_is_reported => Certainty::May,
+            EventKind::Suspected if failed_is_reported && found.is_none() => Certainty::May,
             EventKind::Recovered if silence_was_reported || silence_must_end => Certainty::Must,
             EventKind::Recovered => continue,
             _ => expected.certainty,
