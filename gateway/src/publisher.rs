@@ -144,7 +144,7 @@ impl Publisher {
         let mut failures_at_stop = 0;
         let mut failures = 0_u64;
         while let Err(source) = self.commit().await {
-            if failures % 50 == 0 {
+            if failures.is_multiple_of(50) {
                 tracing::error!(error = %source, events = self.records.len(), failures, "event log cannot be written; trying again");
             }
             failures += 1;

@@ -48,4 +48,11 @@ impl Signal {
         // an earlier `raise` that it overwrites, and the item behind it could stay unseen.
         self.raised.swap(false, Ordering::AcqRel);
     }
+
+    /// Whether somebody has raised it since it was last lowered.
+    #[must_use]
+    pub fn is_raised(&self) -> bool {
+        // Relaxed: a hint; whoever acts on it calls `lower`, which orders.
+        self.raised.load(Ordering::Relaxed)
+    }
 }

@@ -1,6 +1,8 @@
 //! All interleavings of the signal bit, under loom: `src/signal.rs` is compiled here a second time, against loom's
 //! atomics.
 
+#![expect(unreachable_pub, reason = "`src/signal.rs` is public in the gateway")]
+
 mod sync {
     //! What `src/sync.rs` is in the gateway.
     pub(crate) use loom::sync::atomic::{AtomicBool, Ordering};
@@ -39,7 +41,7 @@ fn consumer_that_sleeps_on_has_seen_every_item() {
         signal.lower();
         let seen = items.load(Ordering::Relaxed);
         for producer in producers {
-            producer.join().unwrap();
+            producer.join().expect("a producer does not panic");
         }
         let is_woken_again = eventfd.load(Ordering::Relaxed) > 0;
         assert!(is_woken_again || seen == 2, "it sleeps for ever on {} unseen items", 2 - seen);
@@ -53,6 +55,7 @@ fn only_the_first_of_a_burst_wakes() {
         let signal = Signal::new();
         assert!(signal.raise());
         assert!(!signal.raise());
+        assert!(signal.is_raised());
         signal.lower();
         assert!(signal.raise());
     });

@@ -129,12 +129,14 @@ impl Shards {
     }
 }
 
+/// What a thread reports when it has opened its receiver, or could not.
 type Opened = Result<WakeHandle, ReceiverError>;
 
+/// The two ends by which the gateway speaks with a thread that starts.
+type StartingThread = (Incoming<Opened>, Outgoing<Arc<[Mailbox]>>);
+
 /// Collects the wake handles of all threads and answers each with all mailboxes.
-fn hand_out_mailboxes(
-    opened: Vec<(Incoming<Opened>, Outgoing<Arc<[Mailbox]>>)>,
-) -> Result<Arc<[Mailbox]>, GatewayError> {
+fn hand_out_mailboxes(opened: Vec<StartingThread>) -> Result<Arc<[Mailbox]>, GatewayError> {
     let mut mailboxes = Vec::with_capacity(opened.len());
     for (shard, (report, _)) in opened.iter().enumerate() {
         // Returning drops the senders: threads that wait for their mailboxes end by themselves.

@@ -58,3 +58,6 @@ const _: () = assert!(BUFFERS_DEFAULT.is_power_of_two() && BUFFERS_MAX.is_power_
 const _: () = assert!(BUFFER_PAYLOAD_BYTES_DEFAULT as usize >= pulsegate_codec::limits::FRAME_BYTES_MAX);
 // A shard without a lane would never hear anything.
 const _: () = assert!(SHARDS_MAX == pulsegate_codec::Lane::COUNT);
+
+/// Longest single wait of a receiver that was told to wait for ever: one wake-up an hour costs nothing.
+pub const WAIT_MAX: Duration = Duration::from_secs(3_600);

@@ -142,7 +142,10 @@ impl Ring {
             return self.enter_and_wait(1, None, timeout);
         }
         if self.min_wait_in_kernel {
-            return self.enter_and_wait(self.batch, Some(self.min_wait), timeout);
+            // Without a timeout the kernel would return empty-handed when `min_wait` has passed (io_uring/io_uring.c,
+            // io_cqring_min_timer_wakeup: "no general timeout … we are done"), and an idle shard would spin.
+            let timeout = timeout.unwrap_or(limits::WAIT_MAX);
+            return self.enter_and_wait(self.batch, Some(self.min_wait), Some(timeout));
         }
         // The same by hand: gather for `min_wait`, then settle for anything.
         let gather = timeout.map_or(self.min_wait, |timeout| timeout.min(self.min_wait));

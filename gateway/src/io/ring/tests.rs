@@ -54,6 +54,22 @@ fn gathering_by_hand_waits_like_the_kernel() {
     handle.join().unwrap();
 }
 
+/// Goal: who waits for ever sleeps until something comes, instead of coming back empty-handed every `min_wait`.
+#[test]
+fn endless_wait_sleeps_until_something_comes() {
+    let Some((mut ring, address)) = ring(&ReceiverConfig::default()) else { return };
+    let sender = UdpSocket::bind("127.0.0.1:0").unwrap();
+    sender.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
+    let handle = std::thread::spawn(move || {
+        // Nobody answers: this is a wait of a hundred times `min_wait`.
+        let _ = sender.recv(&mut [0; 1]);
+        sender.send_to(b"late", address).unwrap();
+    });
+    assert_eq!(ring.wait(None).unwrap(), Wakeup::Ready);
+    assert_eq!(reap_all(&mut ring).datagrams, 1);
+    handle.join().unwrap();
+}
+
 #[test]
 fn wake_that_the_ring_does_not_take_goes_through_the_eventfd() {
     let Some((mut sender, _)) = ring(&ReceiverConfig::default()) else { return };

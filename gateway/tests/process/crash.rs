@@ -1,10 +1,8 @@
 //! kill -9 in the middle of a mass failure: the log opens again, and what was written before is all there.
 
-mod common;
-
 use std::collections::{BTreeMap, HashSet};
 
-use common::{Gateway, Relay, eventually};
+use crate::harness::{Gateway, Relay, eventually};
 use pulsegate_codec::event::{Event, EventType};
 
 /// Small partitions of many commits: every event in a commit of its own would be too slow, all in one too easy.
@@ -40,7 +38,7 @@ fn killed_in_a_mass_failure_it_loses_nothing_that_was_written() {
         gateway.kill();
         check_all_there(&seen, &visible);
         seen = visible;
-        cut_short += usize::from(failed(&common::events(directory.path())) < round * NODES);
+        cut_short += usize::from(failed(&crate::harness::events(directory.path())) < round * NODES);
     }
     assert!(cut_short > 0, "no kill came in the middle of a mass failure: the test shows nothing");
     let gateway = Gateway::start(directory.path(), SETTINGS);

@@ -219,13 +219,15 @@ impl Relay {
         self.sequence = sequence - 1;
     }
 
-    /// Raw bytes.
-    pub fn send_raw(&self, datagram: &[u8]) {
-        self.socket.send(datagram).unwrap();
-    }
-
     fn send(&mut self) {
         self.encoder.finish(u64::from(self.sequence), 0, &mut self.frame).unwrap();
         self.socket.send(&self.frame).unwrap();
     }
+}
+
+/// Memory of a process that is in RAM.
+pub fn resident_bytes(process_id: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{process_id}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1_024
 }

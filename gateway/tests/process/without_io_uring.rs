@@ -1,14 +1,12 @@
 //! Where the kernel refuses io_uring, as the default profile of container engines makes it do: the same program under
 //! a seccomp filter that denies it.
 
-mod common;
-
 use std::collections::BTreeMap;
 use std::io;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
-use common::{Gateway, program};
+use crate::harness::{Gateway, program};
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, apply_filter};
 
 /// Denies `io_uring_setup` with EPERM to the program and everything that it starts.
@@ -66,7 +64,7 @@ fn auto_falls_back_and_tells() {
     let directory = tempfile::tempdir().unwrap();
     let config = directory.path().join("config.toml");
     let listen = "[listen]\nheartbeats = \"127.0.0.1:0\"\nadmin = \"127.0.0.1:0\"\n";
-    std::fs::write(&config, format!("{}{listen}", common::FAST)).unwrap();
+    std::fs::write(&config, format!("{}{listen}", crate::harness::FAST)).unwrap();
     let mut command = program();
     command.args(["serve", "--config"]).arg(&config).arg("--data-dir").arg(directory.path());
     deny_io_uring(&mut command);

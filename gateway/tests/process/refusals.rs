@@ -1,11 +1,9 @@
 //! What a wrong configuration looks like to the person who wrote it: refused at start, by key, with status 2.
 
-mod common;
-
 use std::net::{TcpListener, UdpSocket};
 use std::process::Output;
 
-use common::program;
+use crate::harness::program;
 
 /// Runs `serve` with this configuration, which must be refused.
 fn serve(settings: &str) -> Output {
@@ -21,7 +19,7 @@ fn serve(settings: &str) -> Output {
 fn check_refused(settings: &str, expected: &[&str]) {
     let output = serve(settings);
     let message = String::from_utf8(output.stderr).unwrap();
-    let last = message.lines().filter(|line| line.starts_with("pulsegate:")).next_back().unwrap_or_default();
+    let last = message.lines().rfind(|line| line.starts_with("pulsegate:")).unwrap_or_default();
     assert_eq!(output.status.code(), Some(2), "{message}");
     for part in expected {
         assert!(message.contains(part), "the message does not say {part:?}: {last}");
@@ -73,7 +71,7 @@ fn admin_port_in_use() {
 #[test]
 fn two_gateways_with_one_data_directory() {
     let directory = tempfile::tempdir().unwrap();
-    let gateway = common::Gateway::start(directory.path(), common::FAST);
+    let gateway = crate::harness::Gateway::start(directory.path(), crate::harness::FAST);
     let second = program()
         .args(["serve", "--config"])
         .arg(directory.path().join("config.toml"))

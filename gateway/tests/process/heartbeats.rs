@@ -1,8 +1,6 @@
 //! One heartbeat's life through the real binary: datagrams in, events on disk out.
 
-mod common;
-
-use common::{FAST, Gateway, Relay, eventually, pause};
+use crate::harness::{FAST, Gateway, Relay, eventually, pause};
 use pulsegate_codec::event::{Event, EventType};
 use std::time::Duration;
 
@@ -36,8 +34,10 @@ fn check_silent_node_is_reported(address: &str, settings: &str, receiver: &str) 
     assert_eq!(types_of(&events, "steady"), [EventType::Joined]);
     assert_eq!(gateway.metric("pulsegate_nodes"), 2);
     assert!(gateway.stop().success());
-    let last =
-        common::events(directory.path()).into_iter().max_by_key(|event| event.gateway_sequence).unwrap();
+    let last = crate::harness::events(directory.path())
+        .into_iter()
+        .max_by_key(|event| event.gateway_sequence)
+        .unwrap();
     assert_eq!(last.event_type, EventType::GatewayStopped);
 }
 

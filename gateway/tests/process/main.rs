@@ -1,0 +1,13 @@
+//! Tests of the real program: it is started, spoken to over its sockets, killed, and its files are read.
+//!
+//! One test binary, so that the harness is compiled once. Each test has a data directory and ports of its own.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![expect(unreachable_pub, reason = "a test binary exports nothing")]
+
+mod crash;
+mod harness;
+mod heartbeats;
+mod hostile;
+mod refusals;
+mod without_io_uring;
