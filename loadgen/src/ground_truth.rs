@@ -15,10 +15,12 @@
 //! of an older incarnation, or not newer than the latest one, is no news. [`crate::verify`] turns facts into what must,
 //! may and must not be reported.
 
+use std::cmp::Ordering;
+
 use pulsegate_codec::{Incarnation, Sequence};
 
 use crate::fleet::NodeIndex;
-use crate::moment::{Duration, Moment};
+use crate::moment::{Duration, Moment, microseconds};
 
 /// How long a node may be silent, and how near to that the truth is uncertain.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -128,6 +130,22 @@ impl Latest {
         standing: Standing::Unheard,
     };
 
+    /// Whether this sign is news after what is known: a later run, or a later heartbeat of the same run. A goodbye carries
+    /// the sequence of the last heartbeat, and counts once.
+    fn is_followed_by(&self, sign: &Sign) -> bool {
+        if self.standing == Standing::Unheard {
+            return !sign.departs;
+        }
+        match sign.incarnation.cmp(&self.incarnation) {
+            Ordering::Less => false,
+            Ordering::Greater => true,
+            Ordering::Equal if sign.departs => {
+                self.standing != Standing::Gone && sign.sequence >= self.sequence
+            }
+            Ordering::Equal => sign.sequence > self.sequence,
+        }
+    }
+
     fn span(&self) -> Span {
         let before = Moment::from_microseconds(self.before_us);
         Span { before, after: before + Duration::from_micros(u64::from(self.span_us)) }
@@ -160,58 +178,44 @@ impl GroundTruth {
     /// Notes a sign that was handed to the kernel at `at`. Signs come in the order of their handing over.
     pub fn note(&mut self, sign: &Sign, at: Span) {
         let latest = self.latest[sign.node.slot()];
-        let known = latest.standing != Standing::Unheard;
-        let newer_run = known && sign.incarnation > latest.incarnation;
-        if known && !newer_run {
-            let stale = sign.incarnation < latest.incarnation || sign.sequence < latest.sequence;
-            // A goodbye carries the sequence of the last heartbeat; a heartbeat must carry a newer one.
-            let repeated = sign.sequence == latest.sequence && !sign.departs;
-            if stale || repeated || (sign.departs && latest.standing == Standing::Gone) {
-                return;
-            }
-        }
-        if sign.departs && !known {
+        if !latest.is_followed_by(sign) {
             return;
         }
-        if !sign.departs {
-            self.signs_of_life += 1;
-        }
-        let kind = self.change(&latest, sign, newer_run, at);
+        self.signs_of_life += u64::from(!sign.departs);
+        let (standing, kind) = self.transition(&latest, sign, at);
         if let Some(kind) = kind {
-            let was_member = latest.standing == Standing::Member;
-            let from = latest.span();
-            self.facts.push(Fact {
-                from,
-                at,
-                node: sign.node,
-                incarnation: sign.incarnation,
-                kind,
-                was_member,
-            });
+            let (from, was_member) = (latest.span(), latest.standing == Standing::Member);
+            let Sign { node, incarnation, .. } = *sign;
+            self.facts.push(Fact { from, at, node, incarnation, kind, was_member });
         }
         self.latest[sign.node.slot()] = Latest {
             before_us: at.before.as_microseconds(),
-            span_us: u32::try_from(at.after.since(at.before).as_micros()).unwrap_or(u32::MAX),
+            span_us: u32::try_from(microseconds(at.after.since(at.before))).unwrap_or(u32::MAX),
             incarnation: sign.incarnation,
             sequence: sign.sequence,
-            standing: match (sign.departs, latest.standing) {
-                (true, _) => Standing::Gone,
-                (false, Standing::Unheard | Standing::Gone) => Standing::HeardOnce,
-                (false, Standing::HeardOnce | Standing::Member) => Standing::Member,
-            },
+            standing,
         };
     }
 
-    /// Whether this sign, which is news, is a fact worth keeping.
-    fn change(&self, latest: &Latest, sign: &Sign, newer_run: bool, at: Span) -> Option<FactKind> {
+    /// How the node stands after this sign, which is news, and what of it is a fact worth keeping.
+    fn transition(&self, latest: &Latest, sign: &Sign, at: Span) -> (Standing, Option<FactKind>) {
+        let newer_run = sign.incarnation > latest.incarnation;
+        let gap_min = at.before.since(latest.span().after);
+        let gap_max = at.after.since(latest.span().before);
         match latest.standing {
-            Standing::Unheard | Standing::Gone => None,
-            _ if sign.departs => Some(FactKind::Left),
-            _ if newer_run => Some(FactKind::Restarted),
-            Standing::HeardOnce => Some(FactKind::Joined),
+            Standing::Unheard | Standing::Gone if sign.departs => (Standing::Gone, None),
+            Standing::Unheard | Standing::Gone => (Standing::HeardOnce, None),
+            _ if sign.departs => (Standing::Gone, Some(FactKind::Left)),
+            // A new node's second run says nothing of its first, and one that stays silent for long is new again.
+            Standing::HeardOnce if newer_run => (Standing::HeardOnce, None),
+            Standing::HeardOnce if gap_min > self.timeouts.failed + self.timeouts.tolerance => {
+                (Standing::HeardOnce, None)
+            }
+            Standing::HeardOnce => (Standing::Member, Some(FactKind::Joined)),
+            Standing::Member if newer_run => (Standing::Member, Some(FactKind::Restarted)),
             Standing::Member => {
-                let gap_max = at.after.since(latest.span().before);
-                (gap_max + self.timeouts.tolerance > self.timeouts.suspect).then_some(FactKind::HeardAgain)
+                let is_silence = gap_max + self.timeouts.tolerance > self.timeouts.suspect;
+                (Standing::Member, is_silence.then_some(FactKind::HeardAgain))
             }
         }
     }

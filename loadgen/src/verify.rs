@@ -12,8 +12,7 @@
 //! ```
 //!
 //! A gap within the tolerance of a timeout may be reported or not. A recovery must follow exactly those suspicions and
-//! failures that were reported (or should have been). A node that fails need not be called suspect first: both deadlines may have
-//! passed at once. Pure: two sorted lists in, one [`Judgement`] out.
+//! failures that were reported (or should have been). Pure: two sorted lists in, one [`Judgement`] out.
 
 mod expectation;
 mod judgement;
@@ -143,14 +142,10 @@ fn judge_fact(
     let find = |expected: &Expectation, taken: &[bool]| {
         (0..events.len()).find(|&index| !taken[index] && expected.is_met_by(&events[index]))
     };
-    let failed_is_reported = expectations
-        .iter()
-        .any(|expected| expected.kind == EventKind::Failed && find(expected, taken).is_some());
     let mut silence_was_reported = false;
     for expected in expectations {
         let found = find(expected, taken);
         let certainty = match expected.kind {
-            EventKind::Suspected if failed_is_reported && found.is_none() => Certainty::May,
             EventKind::Recovered if silence_was_reported || silence_must_end => Certainty::Must,
             EventKind::Recovered => continue,
             _ => expected.certainty,

@@ -102,17 +102,23 @@ fn naive(signs: &[(Sign, u64)], judged_until_ms: u64) -> Vec<(FactKind, u64, u64
     }
     let limit_ms = 3_000 - 250;
     let mut facts = Vec::new();
-    for (index, pair) in news.windows(2).enumerate() {
+    let mut is_member = false;
+    for pair in news.windows(2) {
         let ((earlier, from), (later, at)) = (pair[0], pair[1]);
-        if later.incarnation > earlier.incarnation {
-            facts.push((FactKind::Restarted, from, at));
-        } else if index == 0 {
-            facts.push((FactKind::Joined, from, at));
-        } else if at - from > limit_ms {
-            facts.push((FactKind::HeardAgain, from, at));
-        }
+        let restarts = later.incarnation > earlier.incarnation;
+        let kind = match (is_member, restarts) {
+            (false, true) => continue,
+            (false, false) if at - from > 5_000 + 250 => continue,
+            (false, false) => FactKind::Joined,
+            (true, true) => FactKind::Restarted,
+            (true, false) if at - from > limit_ms => FactKind::HeardAgain,
+            (true, false) => continue,
+        };
+        is_member = true;
+        facts.push((kind, from, at));
     }
-    if let [_, .., (_, last)] = news.as_slice()
+    if let Some((_, last)) = news.last()
+        && is_member
         && judged_until_ms - last > limit_ms
     {
         facts.push((FactKind::SilentToTheEnd, *last, judged_until_ms));
