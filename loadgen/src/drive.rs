@@ -13,7 +13,7 @@ use pulsegate_codec::DepartureReason;
 use crate::clock::Clock;
 use crate::compose::{Composer, Datagram, SentAt};
 use crate::faults::{Action, FaultPlan, Step};
-use crate::fleet::{Beat, Fleet};
+use crate::fleet::{Beat, Fleet, RelayIndex};
 use crate::ground_truth::GroundTruth;
 use crate::limits::OUTBOX_DATAGRAMS_MAX;
 use crate::moment::{Duration, Moment, microseconds};
@@ -30,6 +30,8 @@ pub struct DriveCounters {
     pub heartbeats_lost: u64,
     /// Longest time from when a beat was meant to be sent to when its frame was built, in microseconds.
     pub behind_us_max: u64,
+    /// Nodes that changed their relay.
+    pub moves: u64,
 }
 
 /// A fleet under way.
@@ -154,9 +156,11 @@ impl Drive {
             Action::Silence => self.fleet.silence(node),
             Action::Resume => self.fleet.resume(node),
             Action::Restart => self.fleet.restart(node),
-            Action::Move(relay) => {
-                // A relay that the node has already, or that sends no batch of its lane: the node stays.
-                let _moved = self.fleet.move_to(node, relay);
+            Action::Move(further) => {
+                let relays = self.fleet.options().relays;
+                let relay = RelayIndex((self.fleet.relay(node).0 + further) % relays);
+                // Not if that relay sends no batch of the node's lane, in a small fleet.
+                self.counters.moves += u64::from(self.fleet.move_to(node, relay));
             }
             Action::Leave => {
                 let relay = self.fleet.relay(node);

@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-use crate::fleet::{NodeIndex, RelayIndex};
+use crate::fleet::NodeIndex;
 use crate::moment::{Duration, Moment, microseconds};
 use crate::random::Random;
 use crate::timeline::Timeline;
@@ -144,8 +144,8 @@ pub enum Action {
     Restart,
     /// Say goodbye.
     Leave,
-    /// Go on through this relay.
-    Move(RelayIndex),
+    /// Go on through the relay that is so many further, counted around. Not 0.
+    Move(u32),
 }
 
 /// One thing to do, when, and to whom.
@@ -254,8 +254,8 @@ fn plan_one(
         }
         FaultKind::Leave => step(at, Action::Leave),
         FaultKind::Move => {
-            let relay = u32::try_from(random.below(u64::from(relays))).expect("below a 32-bit number");
-            step(at, Action::Move(RelayIndex(relay)));
+            let further = 1 + random.below(u64::from(relays - 1));
+            step(at, Action::Move(u32::try_from(further).expect("not above a 32-bit number")));
         }
     }
 }

@@ -32,6 +32,8 @@ pub struct TrafficCounts {
     pub bytes: u64,
     /// Longest time by which the generator was behind its schedule, in microseconds.
     pub behind_us_max: u64,
+    /// Nodes that changed their relay.
+    pub moves: u64,
 }
 
 /// The traffic of a run.
@@ -180,6 +182,8 @@ pub struct Report {
     pub gateway_starts: u64,
     /// Faults that were planned.
     pub planned: Planned,
+    /// Nodes that changed their relay: those that were planned, unless a small fleet has no place for them.
+    pub moves_made: u64,
 
     /// What the gateway itself says of the lateness.
     pub gateway_lateness_ms: LatenessMs,
@@ -278,6 +282,7 @@ impl Report {
             other_events: evidence.other_events,
             gateway_starts: evidence.gateway_starts,
             planned: Planned { kills, pauses, restarts, leaves, moves },
+            moves_made: traffic.total.moves,
             gateway_lateness_ms: LatenessMs::of(&judgement.gateway_lateness_us),
             gateway_pause_ms_max: milliseconds(after.longest_pause_us),
             receiver: after.receiver.clone(),

@@ -203,6 +203,7 @@ fn measure(drive: &Drive) -> TrafficCounts {
         heartbeats_lost: drive.counters().heartbeats_lost,
         bytes: drive.sender.counters().bytes,
         behind_us_max: drive.counters().behind_us_max,
+        moves: drive.counters().moves,
     }
 }
 

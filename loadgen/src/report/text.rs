@@ -72,6 +72,13 @@ impl Report {
             let missed = injected - reported;
             writeln!(formatter, "{name:<12}{injected:>8}  {reported:>8}  {missed:>8}  {invented:>8}")?;
         }
+        if self.moves_made > 0 {
+            writeln!(
+                formatter,
+                "{} nodes moved to another relay, which nobody should report",
+                self.moves_made
+            )?;
+        }
         let others = [
             ("verdicts before their deadline", self.early_verdicts),
             ("events out of order", self.order_violations),
