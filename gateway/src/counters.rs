@@ -60,12 +60,16 @@ cells! {
     BuffersExhausted: Counter "pulsegate_receive_buffers_exhausted_total" {"" = ""} "Times the kernel found no free receive buffer and the receiver had to be armed again.";
     ReceiveErrors: Counter "pulsegate_receive_errors_total" {"" = ""} "Times the receiver had to be armed again for another passing cause.";
     KernelDrops: Counter "pulsegate_kernel_drops_total" {"" = ""} "Datagrams that the kernel dropped because the socket's buffer was full.";
+    FramesReceivedByTcp: Counter "pulsegate_tcp_frames_received_total" {"" = ""} "Frames read from TCP connections.";
+    ConnectionsAccepted: Counter "pulsegate_connections_total" {"outcome" = "accepted"} "TCP connections taken.";
+    ConnectionsRefused: Counter "pulsegate_connections_total" {"outcome" = "refused"} "TCP connections closed at once because too many were open.";
+    ConnectionsIdle: Counter "pulsegate_connections_total" {"outcome" = "idle"} "TCP connections closed because nothing came for too long.";
     FramesAccepted: Counter "pulsegate_frames_accepted_total" {"" = ""} "Frames that decoded.";
     HeartbeatsAccepted: Counter "pulsegate_heartbeats_total" {"outcome" = "accepted"} "Heartbeats that moved a node's last-seen time.";
     HeartbeatsStale: Counter "pulsegate_heartbeats_total" {"outcome" = "stale"} "Duplicates and late arrivals.";
     HeartbeatsOlderIncarnation: Counter "pulsegate_heartbeats_total" {"outcome" = "older_incarnation"} "Heartbeats of an older run of a node than the one known.";
     HeartbeatsRegistryFull: Counter "pulsegate_heartbeats_total" {"outcome" = "registry_full"} "Heartbeats of unknown nodes that found no room.";
-    HeartbeatsHandedOff: Counter "pulsegate_handoff_total" {"outcome" = "posted"} "Heartbeats, descriptors and departures passed to the shard that owns them.";
+    HandedOff: Counter "pulsegate_handoff_total" {"outcome" = "posted"} "Heartbeats, descriptors and departures passed to the shard that owns them.";
     HandoffDropped: Counter "pulsegate_handoff_total" {"outcome" = "dropped"} "The same, lost because the owner's mailbox was full.";
     DescriptorsStored: Counter "pulsegate_descriptors_total" {"outcome" = "stored"} "Descriptors that were new or changed.";
     DescriptorsRefused: Counter "pulsegate_descriptors_total" {"outcome" = "refused"} "Descriptors of nodes not heard of.";

@@ -8,24 +8,18 @@
 //! Everything that can be refused is refused before the first thread starts. A shard that can no longer receive ends
 //! the gateway with an error: a monitor that is deaf on one lane in two must not look alive.
 
+mod control;
+mod listeners;
 mod shards;
 
-use std::sync::Arc;
+use pulsegate_stream::LogError;
 
-use pulsegate_codec::event::EventType;
-use pulsegate_stream::{EventLog, LogConfig, LogError, RecoveryReport, Storage, SyncPolicy};
-use tokio::signal::unix::{SignalKind, signal};
-
-use crate::announce::Announcer;
-use crate::config::{Config, ConfigError, FsyncPolicy, IoChoice};
-use crate::data_dir::{self, DataDirError, Endpoints};
-use crate::io::Clock;
-use crate::io::control_wake::ControlWake;
+use crate::config::{Config, ConfigError, IoChoice};
+use crate::data_dir::{self, DataDirError};
 use crate::io::probe::{self, IoUringRefusal, Report, Severity, Wanted};
-use crate::io::{ReceiverError, ReceiverKind, SocketError, SocketGroup, SocketGroupConfig};
-use crate::publisher::{Publisher, Unpublished};
-use crate::status::{Facts, Observed, StreamGauges};
-use shards::Shards;
+use crate::io::{ReceiverError, ReceiverKind, SocketError};
+use crate::publisher::Unpublished;
+use listeners::Listeners;
 
 /// Name of the topic that holds all events.
 pub const EVENTS_TOPIC: &str = "pulsegate.events";
@@ -53,11 +47,11 @@ pub enum GatewayError {
     /// The heartbeat sockets cannot be opened.
     #[error("config key `listen.heartbeats`: {0}")]
     Heartbeats(#[from] SocketError),
-    /// The admin port cannot be opened.
-    #[error(
-        "config key `listen.admin` = {address}: {source}; is another gateway running? choose a free port"
-    )]
-    Admin {
+    /// A TCP port cannot be opened.
+    #[error("config key `{key}` = {address} (TCP): {source}; is another gateway running? choose a free port")]
+    Tcp {
+        /// The key.
+        key: &'static str,
         /// The address.
         address: std::net::SocketAddr,
         /// Why.
@@ -110,15 +104,8 @@ pub fn run(config: &Config) -> Result<(), GatewayError> {
         return Err(GatewayError::Kernel { what: finding.what.clone(), remedy: finding.remedy.clone() });
     }
     data_dir::create(&config.data_dir)?;
-    let sockets = SocketGroup::bind(&SocketGroupConfig {
-        shard_count: config.shards.count,
-        receive_buffer_bytes: config.shards.receive_buffer_bytes,
-        ..SocketGroupConfig::new(config.listen.heartbeats)
-    })?;
-    let admin = std::net::TcpListener::bind(config.listen.admin)
-        .and_then(|listener| listener.set_nonblocking(true).map(|()| listener))
-        .map_err(|source| GatewayError::Admin { address: config.listen.admin, source })?;
-    let control = serve(config, kind, reason, sockets, admin);
+    let listeners = Listeners::bind(config)?;
+    let control = control::serve(config, Reception { kind, reason }, listeners);
     match kind {
         ReceiverKind::IoUring => tokio_uring::start(control),
         ReceiverKind::Recvmmsg => {
@@ -128,6 +115,13 @@ pub fn run(config: &Config) -> Result<(), GatewayError> {
             tokio::task::LocalSet::new().block_on(&runtime, control)
         }
     }
+}
+
+/// How heartbeats are received, and why so.
+#[derive(Clone, Debug)]
+struct Reception {
+    kind: ReceiverKind,
+    reason: String,
 }
 
 /// What the kernel is asked for.
@@ -151,125 +145,4 @@ pub fn choose_receiver(choice: IoChoice, report: &Report) -> Result<(ReceiverKin
             Ok((ReceiverKind::Recvmmsg, format!("io_uring cannot be used: {refusal}; {}", refusal.remedy())))
         }
     }
-}
-
-/// The control thread: opens the log, starts the shards, publishes, answers, until a signal.
-async fn serve(
-    config: &Config,
-    kind: ReceiverKind,
-    reason: String,
-    sockets: SocketGroup,
-    admin: std::net::TcpListener,
-) -> Result<(), GatewayError> {
-    let clock = Clock::new();
-    let system = |action| move |source| GatewayError::System { action, source };
-    let storage = if kind == ReceiverKind::IoUring { Storage::Uring } else { Storage::Tokio };
-    let log_config = log_config(config);
-    let sync = log_config.sync;
-    let (log, recovery) =
-        EventLog::open(&data_dir::stream_dir(&config.data_dir), log_config, storage).await?;
-    tell_recovery(&recovery);
-    let epoch = data_dir::begin_epoch(&config.data_dir)?;
-    let endpoints = Endpoints {
-        heartbeats: sockets.local_address,
-        admin: admin.local_addr().map_err(system("asking for the admin address"))?,
-        process_id: std::process::id(),
-        epoch,
-    };
-    let control = ControlWake::new().map_err(system("creating an eventfd"))?;
-    let mut shards = Shards::start(config, kind, sockets, clock, &control)?;
-    let gauges = Arc::new(StreamGauges::default());
-    let observed = Observed {
-        facts: Arc::new(Facts {
-            gateway: config.name.clone(),
-            epoch,
-            receiver: kind.label(),
-            receiver_reason: reason.clone(),
-            detector: config.detector.clone(),
-        }),
-        pages: shards.pages(),
-        outboxes: shards.outboxes(),
-        stream: Arc::clone(&gauges),
-    };
-    let announcer = Announcer::new(config.name.clone(), epoch, &config.detector);
-    let mut publisher = Publisher::new(announcer, log, sync, shards.outboxes(), gauges, clock);
-    publisher.announce(EventType::GatewayStarted).await?;
-    let admin = tokio::net::TcpListener::from_std(admin).map_err(system("listening on the admin port"))?;
-    let admin = tokio::task::spawn_local(crate::admin::serve(admin, observed));
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(system("listening for SIGINT"))?;
-    let mut terminate = signal(SignalKind::terminate()).map_err(system("listening for SIGTERM"))?;
-    data_dir::write_endpoints(&config.data_dir, &endpoints)?;
-    announce_ready(config, &endpoints, kind, &reason);
-
-    let running = shards.running();
-    let sleeper = control.sleeper().map_err(system("polling an eventfd"))?;
-    let publishing = publisher.run(&sleeper, &running);
-    let stop = shards.stopper();
-    let signals = async {
-        tokio::select! {
-            _ = interrupt.recv() => tracing::info!("SIGINT: stopping"),
-            _ = terminate.recv() => tracing::info!("SIGTERM: stopping"),
-        }
-        stop.stop();
-        // The publisher ends when the shards have; a second signal changes nothing.
-        std::future::pending::<()>().await;
-    };
-    let published = tokio::select! {
-        published = publishing => published,
-        () = signals => unreachable!("it waits for ever once the shards are stopping"),
-    };
-    admin.abort();
-    data_dir::remove_endpoints(&config.data_dir);
-    shards.join()?;
-    published?;
-    tracing::info!("stopped; every event is on disk");
-    Ok(())
-}
-
-fn log_config(config: &Config) -> LogConfig {
-    LogConfig {
-        segment_bytes: config.stream.segment_bytes,
-        retention_bytes: config.stream.retention_bytes,
-        sync: match config.stream.fsync {
-            FsyncPolicy::Always => SyncPolicy::Always,
-            FsyncPolicy::IntervalMs(interval_ms) => SyncPolicy::IntervalMs(interval_ms),
-            FsyncPolicy::Never => SyncPolicy::Never,
-        },
-        ..LogConfig::new(EVENTS_TOPIC, config.stream.partitions)
-    }
-}
-
-fn tell_recovery(recovery: &RecoveryReport) {
-    let records: u64 =
-        recovery.partitions.iter().map(|partition| partition.next_offset - partition.start_offset).sum();
-    tracing::info!(partitions = recovery.partitions.len(), records, "event log opened");
-    for cut in recovery.cut_tails() {
-        tracing::warn!(
-            file = %cut.file.display(),
-            position = cut.position,
-            bytes = cut.bytes,
-            fault = %cut.fault,
-            "the last append had not been finished when the gateway ended; its remains were cut off"
-        );
-    }
-}
-
-fn announce_ready(config: &Config, endpoints: &Endpoints, kind: ReceiverKind, reason: &str) {
-    match kind {
-        ReceiverKind::IoUring => {}
-        ReceiverKind::Recvmmsg => tracing::warn!(
-            reason,
-            "receiving with recvmmsg, which costs about half as much CPU again as io_uring"
-        ),
-    }
-    tracing::info!(
-        gateway = %config.name,
-        epoch = endpoints.epoch,
-        heartbeats = %endpoints.heartbeats,
-        admin = %endpoints.admin,
-        receiver = kind.label(),
-        shards = config.shards.count,
-        data_dir = %config.data_dir.display(),
-        "ready"
-    );
 }

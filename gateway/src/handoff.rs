@@ -13,10 +13,13 @@
 //!
 //! Order between two queues is not kept, and need not be: sequence and incarnation say which heartbeat is newer.
 
+use std::sync::Arc;
+
 use crossbeam::queue::ArrayQueue;
-use pulsegate_codec::{Departure, Heartbeat, NodeDescriptor};
+use pulsegate_codec::{Departure, Heartbeat, NodeDescriptor, NodeId};
 use pulsegate_engine::verdict::NodeFacts;
 
+use crate::counters::{Cell, Tally};
 use crate::io::wake::WakeHandle;
 
 /// Parcels that wait for one shard at most: a second of heartbeats at 65,000 a second, 3 MiB.
@@ -59,10 +62,69 @@ impl Mailbox {
         &self.owner
     }
 
+    /// How many more parcels fit, as of now.
+    #[must_use]
+    pub fn room(&self) -> usize {
+        self.parcels.capacity() - self.parcels.len()
+    }
+
     /// Takes the oldest parcel. Owner only.
     #[must_use]
     pub fn take(&self) -> Option<Parcel> {
         self.parcels.pop()
+    }
+}
+
+/// One thread's way to all mailboxes: posts parcels to their owners, and remembers whom to wake.
+#[derive(Debug)]
+pub struct Dispatch {
+    mailboxes: Arc<[Mailbox]>,
+    /// By shard: a parcel was posted since the last `wake_owners`.
+    to_wake: Vec<bool>,
+}
+
+impl Dispatch {
+    /// A way to these mailboxes, one a shard, in shard order.
+    #[must_use]
+    pub fn new(mailboxes: Arc<[Mailbox]>) -> Self {
+        Self { to_wake: vec![false; mailboxes.len()], mailboxes }
+    }
+
+    /// How many shards there are.
+    #[must_use]
+    pub fn shard_count(&self) -> usize {
+        self.mailboxes.len()
+    }
+
+    /// The shard that owns a node.
+    #[must_use]
+    pub fn owner(&self, node_id: NodeId) -> usize {
+        node_id.lane().shard(self.mailboxes.len())
+    }
+
+    /// The mailbox of a shard.
+    #[must_use]
+    pub fn mailbox(&self, shard: usize) -> &Mailbox {
+        &self.mailboxes[shard]
+    }
+
+    /// Posts a parcel, or counts it as dropped.
+    pub fn post(&mut self, owner: usize, parcel: Parcel, tally: &mut Tally) {
+        if self.mailboxes[owner].post(parcel) {
+            tally.add(Cell::HandedOff, 1);
+            self.to_wake[owner] = true;
+        } else {
+            tally.add(Cell::HandoffDropped, 1);
+        }
+    }
+
+    /// Calls `wake` for every shard that a parcel was posted to since the last time.
+    pub fn wake_owners(&mut self, mut wake: impl FnMut(&Mailbox)) {
+        for (mailbox, pending) in self.mailboxes.iter().zip(&mut self.to_wake) {
+            if std::mem::take(pending) {
+                wake(mailbox);
+            }
+        }
     }
 }
 

@@ -26,4 +26,5 @@ pub mod shard;
 pub mod signal;
 pub mod status;
 mod sync;
+pub mod tcp;
 pub mod worker;

@@ -37,8 +37,8 @@ impl MetricsPage {
     #[must_use]
     pub fn render(&self, cpu_us: u64) -> String {
         metrics::with_local_recorder(&self.recorder, || {
-            for (index, page) in self.observed.pages.iter().enumerate() {
-                copy_shard(&index.to_string(), page);
+            for named in self.observed.pages.iter() {
+                copy_shard(&named.shard, &named.page);
             }
             self.copy_gateway(cpu_us);
         });

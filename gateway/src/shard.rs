@@ -5,11 +5,11 @@
 
 use std::sync::Arc;
 
-use pulsegate_codec::{Decoder, Departure, Heartbeat, NodeId, RejectReason};
+use pulsegate_codec::{Decoder, Departure, Heartbeat, RejectReason};
 use pulsegate_engine::{Engine, EngineConfig, Timestamp, Verdicts};
 
 use crate::counters::{Cell, Tally};
-use crate::handoff::{Mailbox, Parcel, descriptor_of, facts_of};
+use crate::handoff::{Dispatch, Mailbox, Parcel, descriptor_of, facts_of};
 use crate::outbox::Outbox;
 
 /// Verdicts that a shard holds before it hands them over, once a turn.
@@ -27,9 +27,7 @@ pub struct Shard {
     verdicts: Verdicts,
     /// Heartbeats of this shard picked out of a mixed frame or the mailbox; reused.
     own: Vec<Heartbeat>,
-    mailboxes: Arc<[Mailbox]>,
-    /// Owners that a parcel was posted to and that must be woken, by index.
-    to_wake: Vec<bool>,
+    dispatch: Dispatch,
     outbox: Arc<Outbox>,
     handed_over: u64,
     tally: Tally,
@@ -52,8 +50,7 @@ impl Shard {
             engine: Engine::new(config, now),
             verdicts: Verdicts::with_capacity(VERDICTS_PER_TURN_MAX),
             own: Vec::with_capacity(pulsegate_codec::limits::HEARTBEATS_PER_FRAME_MAX),
-            to_wake: vec![false; mailboxes.len()],
-            mailboxes,
+            dispatch: Dispatch::new(mailboxes),
             outbox,
             handed_over: 0,
             tally: Tally::default(),
@@ -76,33 +73,31 @@ impl Shard {
             }
         };
         self.tally.add(Cell::FramesAccepted, 1);
-        let shard_count = self.mailboxes.len();
-        let mut post =
-            Post { mailboxes: &self.mailboxes, to_wake: &mut self.to_wake, tally: &mut self.tally };
-        if !batch.header.mixes_lanes() && batch.lane().shard(shard_count) == self.index {
+        let (dispatch, tally) = (&mut self.dispatch, &mut self.tally);
+        if !batch.header.mixes_lanes() && batch.lane().shard(dispatch.shard_count()) == self.index {
             self.engine.on_heartbeats(batch.heartbeats, received_at, &mut self.verdicts);
         } else {
             self.own.clear();
             for heartbeat in batch.heartbeats {
-                match post.owner(heartbeat.node_id) {
+                match dispatch.owner(heartbeat.node_id) {
                     owner if owner == self.index => self.own.push(*heartbeat),
-                    owner => post.post(owner, Parcel::Heartbeat(*heartbeat)),
+                    owner => dispatch.post(owner, Parcel::Heartbeat(*heartbeat), tally),
                 }
             }
             self.engine.on_heartbeats(&self.own, received_at, &mut self.verdicts);
         }
         for descriptor in batch.descriptors() {
-            match post.owner(descriptor.node_id()) {
+            match dispatch.owner(descriptor.node_id()) {
                 owner if owner == self.index => self.engine.on_descriptor(&descriptor, received_at),
-                owner => post.post(owner, Parcel::Facts(Box::new(facts_of(&descriptor)))),
+                owner => dispatch.post(owner, Parcel::Facts(Box::new(facts_of(&descriptor))), tally),
             }
         }
         for departure in batch.departures() {
-            match post.owner(departure.node_id) {
+            match dispatch.owner(departure.node_id) {
                 owner if owner == self.index => {
                     self.engine.on_departure(departure, received_at, &mut self.verdicts);
                 }
-                owner => post.post(owner, Parcel::Departure(departure)),
+                owner => dispatch.post(owner, Parcel::Departure(departure), tally),
             }
         }
     }
@@ -111,7 +106,7 @@ impl Shard {
     pub fn on_mail(&mut self, now: Timestamp) -> bool {
         self.own.clear();
         for _ in 0..PARCELS_PER_TURN_MAX {
-            match self.mailboxes[self.index].take() {
+            match self.dispatch.mailbox(self.index).take() {
                 None => {
                     self.take_own(now);
                     return false;
@@ -172,12 +167,8 @@ impl Shard {
     }
 
     /// Calls `wake` for every shard that was sent a parcel and must be woken for it.
-    pub fn wake_owners(&mut self, mut wake: impl FnMut(&Mailbox)) {
-        for (index, pending) in self.to_wake.iter_mut().enumerate() {
-            if std::mem::take(pending) {
-                wake(&self.mailboxes[index]);
-            }
-        }
+    pub fn wake_owners(&mut self, wake: impl FnMut(&Mailbox)) {
+        self.dispatch.wake_owners(wake);
     }
 
     /// The shard's own numbers, to add to.
@@ -211,27 +202,5 @@ impl Shard {
             tally.set(cell, value);
         }
         tally
-    }
-}
-
-/// Posts parcels to their owners and notes whom to wake.
-struct Post<'a> {
-    mailboxes: &'a [Mailbox],
-    to_wake: &'a mut [bool],
-    tally: &'a mut Tally,
-}
-
-impl Post<'_> {
-    fn owner(&self, node_id: NodeId) -> usize {
-        node_id.lane().shard(self.mailboxes.len())
-    }
-
-    fn post(&mut self, owner: usize, parcel: Parcel) {
-        if self.mailboxes[owner].post(parcel) {
-            self.tally.add(Cell::HeartbeatsHandedOff, 1);
-            self.to_wake[owner] = true;
-        } else {
-            self.tally.add(Cell::HandoffDropped, 1);
-        }
     }
 }

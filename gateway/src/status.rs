@@ -7,7 +7,6 @@ use serde::Serialize;
 
 use crate::config::Detector;
 use crate::counters::{Cell, CounterPage, sum, sum_rejected};
-use crate::outbox::Outbox;
 
 /// Numbers of the control thread. One writer, the publisher; relaxed for the same reason as [`CounterPage`].
 #[derive(Debug, Default)]
@@ -39,8 +38,19 @@ pub struct Facts {
     pub receiver: &'static str,
     /// Why that one.
     pub receiver_reason: String,
+    /// Receiving threads.
+    pub shards: usize,
     /// Timeouts.
     pub detector: Detector,
+}
+
+/// Whose numbers, and where they stand.
+#[derive(Clone, Debug)]
+pub struct NamedPage {
+    /// The value of the metric label `shard`: a shard's number, or `tcp`.
+    pub shard: String,
+    /// The numbers.
+    pub page: Arc<CounterPage>,
 }
 
 /// Where the numbers stand; shared by everybody who reads them.
@@ -48,10 +58,8 @@ pub struct Facts {
 pub struct Observed {
     /// Fixed facts.
     pub facts: Arc<Facts>,
-    /// One page a shard.
-    pub pages: Arc<[Arc<CounterPage>]>,
-    /// One outbox a shard.
-    pub outboxes: Arc<[Arc<Outbox>]>,
+    /// One page a shard, and one for heartbeats over TCP.
+    pub pages: Arc<[NamedPage]>,
     /// Numbers of the publisher.
     pub stream: Arc<StreamGauges>,
 }
@@ -118,8 +126,8 @@ impl Observed {
     /// Sums everything up. `cpu_us` is the CPU time of the process.
     #[must_use]
     pub fn status(&self, cpu_us: u64) -> Status {
-        let cell = |cell| sum(self.pages.iter().map(AsRef::as_ref), cell);
-        let longest = self.pages.iter().map(|page| page.read(Cell::LongestPauseMicroseconds)).max();
+        let cell = |cell| sum(self.counter_pages(), cell);
+        let longest = self.counter_pages().map(|page| page.read(Cell::LongestPauseMicroseconds)).max();
         // Relaxed: see `StreamGauges`.
         let published = self.stream.events_published.load(Ordering::Relaxed);
         Status {
@@ -127,14 +135,14 @@ impl Observed {
             epoch: self.facts.epoch,
             receiver: self.facts.receiver,
             receiver_reason: self.facts.receiver_reason.clone(),
-            shards: self.pages.len(),
+            shards: self.facts.shards,
             tick_ms: self.facts.detector.tick.as_millis(),
             interval_ms: self.facts.detector.interval_ms,
             suspect_after_intervals: self.facts.detector.suspect_after_intervals,
             failed_after_intervals: self.facts.detector.failed_after_intervals,
             heartbeats_accepted: cell(Cell::HeartbeatsAccepted),
             datagrams_received: cell(Cell::DatagramsReceived),
-            datagrams_rejected: sum_rejected(self.pages.iter().map(AsRef::as_ref)),
+            datagrams_rejected: sum_rejected(self.counter_pages()),
             kernel_drops: cell(Cell::KernelDrops),
             handoff_dropped: cell(Cell::HandoffDropped),
             events_published: published,
@@ -157,6 +165,10 @@ impl Observed {
         // Published first: read the other way round, a commit in between could make the difference negative.
         // Relaxed: see `StreamGauges`.
         let published = self.stream.verdicts_published.load(Ordering::Relaxed);
-        sum(self.pages.iter().map(AsRef::as_ref), Cell::Verdicts).saturating_sub(published)
+        sum(self.counter_pages(), Cell::Verdicts).saturating_sub(published)
+    }
+
+    fn counter_pages(&self) -> impl Iterator<Item = &CounterPage> {
+        self.pages.iter().map(|named| named.page.as_ref())
     }
 }

@@ -97,6 +97,10 @@ impl Shards {
         Ok(Self { threads, pages, outboxes, running, stopper: Stopper { stop, mailboxes } })
     }
 
+    pub(super) fn mailboxes(&self) -> Arc<[Mailbox]> {
+        Arc::clone(&self.stopper.mailboxes)
+    }
+
     pub(super) fn pages(&self) -> Arc<[Arc<CounterPage>]> {
         Arc::clone(&self.pages)
     }

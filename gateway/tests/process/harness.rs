@@ -176,7 +176,6 @@ pub fn sum_of_metric(text: &str, name: &str) -> u64 {
 pub struct Relay {
     socket: UdpSocket,
     encoder: BatchEncoder,
-    frame: Vec<u8>,
     sequence: u32,
 }
 
@@ -189,13 +188,32 @@ impl Relay {
         let socket = UdpSocket::bind((unspecified, 0)).unwrap();
         socket.connect(target).unwrap();
         let encoder = BatchEncoder::new(SenderId::from_name(name), Compression::Off);
-        Self { socket, encoder, frame: Vec::new(), sequence: 0 }
+        Self { socket, encoder, sequence: 0 }
     }
 
     /// One heartbeat of each of these nodes in one frame (of mixed lanes, if theirs are), with the next sequence.
     pub fn beat(&mut self, names: &[&str]) {
+        let frame = self.frame(names, false);
+        self.socket.send(&frame).unwrap();
+    }
+
+    /// Heartbeats with descriptors: the nodes tell their names.
+    pub fn introduce(&mut self, names: &[&str]) {
+        let frame = self.frame(names, true);
+        self.socket.send(&frame).unwrap();
+    }
+
+    /// The same as a frame that is not sent.
+    pub fn frame(&mut self, names: &[&str], introduces: bool) -> Vec<u8> {
         self.sequence += 1;
         for name in names {
+            if introduces {
+                self.encoder.descriptor(&NodeDescriptor {
+                    name,
+                    zone: "zone-a",
+                    ..NodeDescriptor::default()
+                });
+            }
             self.encoder.heartbeat(Heartbeat {
                 node_id: NodeId::from_name(name),
                 sequence: Sequence(self.sequence),
@@ -203,25 +221,14 @@ impl Relay {
                 ..Heartbeat::default()
             });
         }
-        self.send();
-    }
-
-    /// Heartbeats with descriptors: the nodes tell their names.
-    pub fn introduce(&mut self, names: &[&str]) {
-        for name in names {
-            self.encoder.descriptor(&NodeDescriptor { name, zone: "zone-a", ..NodeDescriptor::default() });
-        }
-        self.beat(names);
+        let mut frame = Vec::new();
+        self.encoder.finish(u64::from(self.sequence), 0, &mut frame).unwrap();
+        frame
     }
 
     /// Lets the next frame carry this sequence: the nodes were counted by another relay meanwhile.
     pub fn skip_to(&mut self, sequence: u32) {
         self.sequence = sequence - 1;
-    }
-
-    fn send(&mut self) {
-        self.encoder.finish(u64::from(self.sequence), 0, &mut self.frame).unwrap();
-        self.socket.send(&self.frame).unwrap();
     }
 }
 

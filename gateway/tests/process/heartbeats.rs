@@ -2,6 +2,8 @@
 
 use crate::harness::{FAST, Gateway, Relay, eventually, pause};
 use pulsegate_codec::event::{Event, EventType};
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::time::Duration;
 
 /// Beats of a test relay: the interval of [`FAST`] with room for a slow machine.
@@ -83,6 +85,37 @@ fn mixed_frames_and_moving_nodes_lose_nothing() {
     assert_eq!(gateway.number("handoff_dropped"), 0);
     assert_eq!(gateway.number("heartbeats_accepted"), 26 * 40);
     assert_eq!(gateway.metric("pulsegate_descriptors_total"), 40);
+}
+
+/// Goal: the same frames over TCP, cut at awkward places, count as over UDP; a length that no frame has ends the
+/// connection; a bad frame does not.
+#[test]
+fn heartbeats_over_tcp_reach_their_shards() {
+    let directory = tempfile::tempdir().unwrap();
+    let gateway = Gateway::start(directory.path(), &format!("{FAST}[shards]\ncount = 2\n"));
+    let mut relay = Relay::new("relay", &gateway);
+    let mut stream = TcpStream::connect(gateway.endpoints().heartbeats).unwrap();
+    let mut bytes = Vec::new();
+    for round in 1..=3 {
+        for frame in [relay.frame(&["first", "second", "third", "fourth"], round == 1), b"no frame".to_vec()]
+        {
+            bytes.extend_from_slice(&u32::try_from(frame.len()).unwrap().to_be_bytes());
+            bytes.extend_from_slice(&frame);
+        }
+    }
+    for piece in bytes.chunks(7) {
+        stream.write_all(piece).unwrap();
+    }
+    eventually("all have been taken", || (gateway.number("heartbeats_accepted") == 12).then_some(()));
+    assert_eq!(gateway.number("datagrams_rejected"), 3);
+    let events = eventually("all have joined", || {
+        Some(gateway.events())
+            .filter(|events| events.iter().filter(|event| !event.node.is_empty()).count() == 4)
+    });
+    assert_eq!(types_of(&events, "third"), [EventType::Joined]);
+    stream.write_all(&u32::MAX.to_be_bytes()).unwrap();
+    assert_eq!(stream.read(&mut [0; 1]).unwrap(), 0, "the gateway closes what cannot be read on");
+    assert_eq!(gateway.number("datagrams_rejected"), 4);
 }
 
 /// Goal: an idle gateway sleeps. Method: CPU time of the process over two seconds, under 1 % of a core.

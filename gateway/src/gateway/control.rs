@@ -1,0 +1,192 @@
+//! The control thread of a gateway: opens the log, starts the shards, publishes what they say, answers on the admin
+//! port, takes heartbeats over TCP, until a signal ends it all.
+
+use std::net::TcpListener;
+use std::sync::Arc;
+
+use pulsegate_codec::event::EventType;
+use pulsegate_stream::{EventLog, LogConfig, RecoveryReport, Storage, SyncPolicy};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::task::JoinHandle;
+
+use super::listeners::Listeners;
+use super::shards::{Shards, Stopper};
+use super::{EVENTS_TOPIC, GatewayError, Reception};
+use crate::announce::Announcer;
+use crate::config::{Config, FsyncPolicy};
+use crate::counters::CounterPage;
+use crate::data_dir::{self, Endpoints};
+use crate::io::control_wake::ControlWake;
+use crate::io::{Clock, ReceiverKind};
+use crate::publisher::Publisher;
+use crate::status::{Facts, NamedPage, Observed, StreamGauges};
+use crate::{admin, tcp};
+
+/// Runs the gateway from its open sockets to its last event.
+pub(super) async fn serve(
+    config: &Config,
+    reception: Reception,
+    listeners: Listeners,
+) -> Result<(), GatewayError> {
+    let clock = Clock::new();
+    let log_config = log_config(config);
+    let sync = log_config.sync;
+    let log = open_log(config, log_config, reception.kind).await?;
+    let endpoints = Endpoints {
+        heartbeats: listeners.heartbeats.local_address,
+        admin: listeners.admin_address,
+        process_id: std::process::id(),
+        epoch: data_dir::begin_epoch(&config.data_dir)?,
+    };
+    let control = ControlWake::new().map_err(system("creating an eventfd"))?;
+    let mut shards = Shards::start(config, reception.kind, listeners.heartbeats, clock, &control)?;
+    let tcp_page = Arc::new(CounterPage::default());
+    let observed = observe(config, &reception, endpoints.epoch, &shards, &tcp_page);
+    let announcer = Announcer::new(config.name.clone(), endpoints.epoch, &config.detector);
+    let gauges = Arc::clone(&observed.stream);
+    let mut publisher = Publisher::new(announcer, log, sync, shards.outboxes(), gauges, clock);
+    publisher.announce(EventType::GatewayStarted).await?;
+    let admin = spawn(listeners.admin, |listener| admin::serve(listener, observed))?;
+    let tcp = spawn(listeners.heartbeats_tcp, |listener| tcp::serve(listener, shards.mailboxes(), tcp_page))?;
+    let signals = Signals::listen()?;
+    data_dir::write_endpoints(&config.data_dir, &endpoints)?;
+    announce_ready(config, &endpoints, &reception);
+
+    let running = shards.running();
+    let sleeper = control.sleeper().map_err(system("polling an eventfd"))?;
+    let published = tokio::select! {
+        published = publisher.run(&sleeper, &running) => published,
+        never = signals.stop_and_wait(shards.stopper()) => match never {},
+    };
+    admin.abort();
+    tcp.abort();
+    data_dir::remove_endpoints(&config.data_dir);
+    shards.join()?;
+    published?;
+    tracing::info!("stopped; every event is on disk");
+    Ok(())
+}
+
+fn system(action: &'static str) -> impl FnOnce(std::io::Error) -> GatewayError {
+    move |source| GatewayError::System { action, source }
+}
+
+async fn open_log(config: &Config, log: LogConfig, kind: ReceiverKind) -> Result<EventLog, GatewayError> {
+    let storage = match kind {
+        ReceiverKind::IoUring => Storage::Uring,
+        ReceiverKind::Recvmmsg => Storage::Tokio,
+    };
+    let (log, recovery) = EventLog::open(&data_dir::stream_dir(&config.data_dir), log, storage).await?;
+    tell_recovery(&recovery);
+    Ok(log)
+}
+
+fn observe(
+    config: &Config,
+    reception: &Reception,
+    epoch: u64,
+    shards: &Shards,
+    tcp_page: &Arc<CounterPage>,
+) -> Observed {
+    let pages = shards.pages();
+    let of_shards = pages
+        .iter()
+        .enumerate()
+        .map(|(index, page)| NamedPage { shard: index.to_string(), page: Arc::clone(page) });
+    let of_tcp = NamedPage { shard: "tcp".to_owned(), page: Arc::clone(tcp_page) };
+    Observed {
+        facts: Arc::new(Facts {
+            gateway: config.name.clone(),
+            epoch,
+            receiver: reception.kind.label(),
+            receiver_reason: reception.reason.clone(),
+            shards: config.shards.count,
+            detector: config.detector.clone(),
+        }),
+        pages: of_shards.chain([of_tcp]).collect(),
+        stream: Arc::new(StreamGauges::default()),
+    }
+}
+
+/// Starts a task that serves a listener.
+fn spawn<Served: Future + 'static>(
+    listener: TcpListener,
+    serve: impl FnOnce(tokio::net::TcpListener) -> Served,
+) -> Result<JoinHandle<Served::Output>, GatewayError> {
+    let listener = tokio::net::TcpListener::from_std(listener).map_err(system("listening on a TCP port"))?;
+    Ok(tokio::task::spawn_local(serve(listener)))
+}
+
+/// SIGINT and SIGTERM, caught from the moment of `listen`.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn listen() -> Result<Self, GatewayError> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt()).map_err(system("listening for SIGINT"))?,
+            terminate: signal(SignalKind::terminate()).map_err(system("listening for SIGTERM"))?,
+        })
+    }
+
+    /// Stops the shards at the first signal; a second one changes nothing. Never returns: the publisher ends when the
+    /// shards have.
+    async fn stop_and_wait(mut self, shards: Stopper) -> std::convert::Infallible {
+        tokio::select! {
+            _ = self.interrupt.recv() => tracing::info!("SIGINT: stopping"),
+            _ = self.terminate.recv() => tracing::info!("SIGTERM: stopping"),
+        }
+        shards.stop();
+        std::future::pending().await
+    }
+}
+
+fn log_config(config: &Config) -> LogConfig {
+    LogConfig {
+        segment_bytes: config.stream.segment_bytes,
+        retention_bytes: config.stream.retention_bytes,
+        sync: match config.stream.fsync {
+            FsyncPolicy::Always => SyncPolicy::Always,
+            FsyncPolicy::IntervalMs(interval_ms) => SyncPolicy::IntervalMs(interval_ms),
+            FsyncPolicy::Never => SyncPolicy::Never,
+        },
+        ..LogConfig::new(EVENTS_TOPIC, config.stream.partitions)
+    }
+}
+
+fn tell_recovery(recovery: &RecoveryReport) {
+    let records: u64 =
+        recovery.partitions.iter().map(|partition| partition.next_offset - partition.start_offset).sum();
+    tracing::info!(partitions = recovery.partitions.len(), records, "event log opened");
+    for cut in recovery.cut_tails() {
+        tracing::warn!(
+            file = %cut.file.display(),
+            position = cut.position,
+            bytes = cut.bytes,
+            fault = %cut.fault,
+            "the last append had not been finished when the gateway ended; its remains were cut off"
+        );
+    }
+}
+
+fn announce_ready(config: &Config, endpoints: &Endpoints, reception: &Reception) {
+    match reception.kind {
+        ReceiverKind::IoUring => {}
+        ReceiverKind::Recvmmsg => tracing::warn!(
+            reason = %reception.reason,
+            "receiving with recvmmsg, which costs about half as much CPU again as io_uring"
+        ),
+    }
+    tracing::info!(
+        gateway = %config.name,
+        epoch = endpoints.epoch,
+        heartbeats = %endpoints.heartbeats,
+        admin = %endpoints.admin,
+        receiver = reception.kind.label(),
+        shards = config.shards.count,
+        data_dir = %config.data_dir.display(),
+        "ready"
+    );
+}

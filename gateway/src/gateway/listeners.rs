@@ -1,0 +1,74 @@
+//! The sockets of a gateway, all bound before anything else happens: a port in use refuses the start.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+
+use super::GatewayError;
+use crate::config::Config;
+use crate::io::{SocketError, SocketGroup, SocketGroupConfig};
+
+/// Free UDP ports that are tried until the same TCP port is free as well, when the configuration leaves the choice.
+const FREE_PORT_TRIES_MAX: usize = 64;
+
+/// Everything that listens.
+#[derive(Debug)]
+pub(super) struct Listeners {
+    /// Heartbeats over UDP, one socket a shard.
+    pub(super) heartbeats: SocketGroup,
+    /// Heartbeats over TCP, on the same address and port.
+    pub(super) heartbeats_tcp: TcpListener,
+    /// The admin port.
+    pub(super) admin: TcpListener,
+    /// Where the admin port was bound.
+    pub(super) admin_address: SocketAddr,
+}
+
+impl Listeners {
+    /// Binds all of them.
+    ///
+    /// # Errors
+    /// The first that is refused, by its key.
+    pub(super) fn bind(config: &Config) -> Result<Self, GatewayError> {
+        let (heartbeats, heartbeats_tcp) = bind_heartbeats(config)?;
+        let admin = bind_tcp(config.listen.admin).map_err(tcp_error("listen.admin", config.listen.admin))?;
+        let admin_address = admin.local_addr().map_err(tcp_error("listen.admin", config.listen.admin))?;
+        Ok(Self { heartbeats, heartbeats_tcp, admin, admin_address })
+    }
+}
+
+/// UDP and TCP on one port. If the kernel chooses the port, it knows only what is free over UDP.
+fn bind_heartbeats(config: &Config) -> Result<(SocketGroup, TcpListener), GatewayError> {
+    let wanted = SocketGroupConfig {
+        shard_count: config.shards.count,
+        receive_buffer_bytes: config.shards.receive_buffer_bytes,
+        ..SocketGroupConfig::new(config.listen.heartbeats)
+    };
+    let is_free_choice = config.listen.heartbeats.port() == 0;
+    let mut tries = 1;
+    loop {
+        let group =
+            SocketGroup::bind(&wanted).map_err(|error: SocketError| GatewayError::Heartbeats(error))?;
+        let address = group.local_address;
+        match bind_tcp(address) {
+            Ok(listener) => return Ok((group, listener)),
+            Err(error)
+                if error.kind() == io::ErrorKind::AddrInUse
+                    && is_free_choice
+                    && tries < FREE_PORT_TRIES_MAX =>
+            {
+                tries += 1;
+            }
+            Err(error) => return Err(tcp_error("listen.heartbeats", address)(error)),
+        }
+    }
+}
+
+fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {
+    let listener = TcpListener::bind(address)?;
+    listener.set_nonblocking(true)?;
+    Ok(listener)
+}
+
+fn tcp_error(key: &'static str, address: SocketAddr) -> impl FnOnce(io::Error) -> GatewayError {
+    move |source| GatewayError::Tcp { key, address, source }
+}
