@@ -1,0 +1,59 @@
+//! Goal: what a heartbeat of a known node costs the engine at a million nodes, alone and in batches. Not a goal:
+//! decoding, timers that fire (see `wheel.rs`).
+//!
+//! `cargo bench -p pulsegate-benches --bench engine`
+
+use std::hint::black_box;
+
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use pulsegate_benches::fleet::{Fleet, heartbeat};
+use pulsegate_codec::{Heartbeat, Sequence};
+use pulsegate_engine::{Duration, Engine, EngineConfig, Timestamp, Verdicts};
+
+const NODES: usize = if cfg!(debug_assertions) { 50_000 } else { 1_000_000 };
+
+fn on_heartbeats(criterion: &mut Criterion) {
+    let fleet = Fleet::new(NODES);
+    let mut engine = Engine::new(&config(), Timestamp::ZERO);
+    let mut verdicts = Verdicts::with_capacity(1 << 16);
+    let mut heartbeats: Vec<Heartbeat> = fleet.ids().iter().map(|id| heartbeat(*id, 0)).collect();
+    for piece in heartbeats.chunks(1_024) {
+        engine.on_heartbeats(piece, Timestamp::ZERO, &mut verdicts);
+    }
+    let mut group = criterion.benchmark_group(format!("engine, {NODES} nodes"));
+    for batch_size in [1, 32, 64] {
+        group.throughput(Throughput::Elements(batch_size as u64));
+        group.bench_function(BenchmarkId::new("on_heartbeats", batch_size), |bencher| {
+            let mut start = 0;
+            bencher.iter(|| {
+                let batch = &mut heartbeats[start..start + batch_size];
+                for heartbeat in batch.iter_mut() {
+                    heartbeat.sequence = Sequence(heartbeat.sequence.0 + 1);
+                }
+                engine.on_heartbeats(black_box(batch), Timestamp::ZERO, &mut verdicts);
+                // Joined verdicts of the second beat.
+                drop(verdicts.drain(verdicts.as_slice().len()));
+                start = (start + batch_size) % (NODES - batch_size);
+            });
+        });
+    }
+    group.finish();
+    assert_eq!(engine.counters().heartbeats_stale, 0, "every heartbeat was new");
+}
+
+fn config() -> EngineConfig {
+    EngineConfig {
+        nodes_max: u32::try_from(NODES).unwrap_or(u32::MAX),
+        tick: Duration::from_millis(10),
+        interval_ms: 1_000,
+        interval_ms_min: 100,
+        interval_ms_max: 60_000,
+        suspect_after_intervals: 3,
+        failed_after_intervals: 5,
+        forget_after: Duration::from_secs(3_600),
+        hash_seed: 0x5eed,
+    }
+}
+
+criterion_group!(benches, on_heartbeats);
+criterion_main!(benches);
