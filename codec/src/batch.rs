@@ -203,7 +203,10 @@ fn decode_message<'a>(
             DESCRIPTOR => {
                 batch.descriptor_count += 1;
                 let name = NodeDescriptor::check(value.bytes()?, &mut faults)?;
-                check_lane(&header, || NodeId::from_name(name), &mut faults);
+                // A hash costs more than all the rest of a descriptor, so it waits until nothing else is wrong.
+                if batch.descriptor_count <= DESCRIPTORS_PER_FRAME_MAX && faults.is_empty() {
+                    check_lane(&header, || NodeId::from_name(name), &mut faults);
+                }
             }
             DEPARTURE => {
                 batch.departure_count += 1;

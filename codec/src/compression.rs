@@ -8,7 +8,8 @@
 //! The magic number costs four bytes and 15 ns; leaving it out would need an "experimental" switch that many bindings
 //! lack.
 //!
-//! The contexts are made once. Decompressing into memory allocates nothing: zstd needs no window when it has the
+//! The contexts are made once. The compressor's may resize itself when payloads become much larger or smaller; the
+//! decompressor's never does. Decompressing into memory allocates nothing: zstd needs no window when it has the
 //! whole output at hand, whatever window size the frame asks for.
 
 use std::fmt;

@@ -1,6 +1,7 @@
 //! Why a frame is refused. One reason a decision, one counter a reason; a refused frame changes nothing else.
 
-/// The one reason for which a frame was refused. Ordered as the checks are made: the first that fails names the frame.
+/// The one reason for which a frame was refused: of all that is wrong with it, what stands first here. The header's
+/// checks are made in this order, too; a payload is read once, and what is found is sorted.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, thiserror::Error)]
 #[repr(u8)]
 pub enum RejectReason {
@@ -161,6 +162,11 @@ impl Faults {
             self.note(RejectReason::ValueOutOfRange);
             0
         })
+    }
+
+    /// Whether nothing is wrong so far.
+    pub(crate) const fn is_empty(self) -> bool {
+        self.first.is_none()
     }
 
     /// The first reason, if there is one.

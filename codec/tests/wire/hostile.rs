@@ -330,3 +330,16 @@ fn frame_with_several_faults_is_named_after_the_first_in_order_wherever_they_sta
         }
     }
 }
+
+#[test]
+fn unexpectedly_many_descriptors_are_refused_though_none_of_them_is_hashed() {
+    // A frame of 13,107 names is one of the dearest: the count must end it whatever the lanes are.
+    let message = [12 << 3 | 2, 3, 0x0a, 1, b'n'].repeat(PAYLOAD_BYTES_MAX / 5);
+    let compressed = zstd::bulk::compress(&message, 3).unwrap();
+    let mut bytes = compressed_frame(&compressed, message.len());
+    assert_eq!(refused(&bytes), RejectReason::TooManyElements);
+    let (header, payload) = FrameHeader::parse(&bytes).unwrap();
+    let payload = payload.to_vec();
+    FrameHeader { flags: frame::FLAG_ZSTD, ..header }.write(&payload, &mut bytes);
+    assert_eq!(refused(&bytes), RejectReason::TooManyElements);
+}

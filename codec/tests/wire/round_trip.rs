@@ -1,9 +1,10 @@
 //! What the encoder writes, the decoder reads, and nothing in between is lost.
 
-use pulsegate_codec::batch::DepartureReason;
+use proptest::collection::vec;
+use proptest::prelude::*;
 use pulsegate_codec::{
-    BatchEncoder, Compression, Decoder, Departure, EncodeError, Heartbeat, Incarnation, Lane, NodeDescriptor,
-    NodeId, NodeStatus, RejectReason, SenderId, Sequence, frame, limits,
+    BatchEncoder, Compression, Decoder, Departure, DepartureReason, EncodeError, Heartbeat, Incarnation,
+    Lane, NodeDescriptor, NodeId, NodeStatus, RejectReason, SenderId, Sequence, frame, limits,
 };
 
 fn heartbeat(index: u32, lane: u8) -> Heartbeat {
@@ -161,4 +162,79 @@ fn room_that_was_promised_is_enough_and_the_promise_is_not_far_off() {
     let one_descriptor = encoder.frame_bytes_max() - before;
     assert!(!encoder.has_room_for_descriptor(&named, before + 2 * one_descriptor - 1));
     assert!(encoder.has_room_for_descriptor(&named, before + 2 * one_descriptor));
+}
+
+prop_compose! {
+    /// Any heartbeat, with small numbers as likely as large ones.
+    fn any_heartbeat()(
+        id in any::<u64>(), progress in any::<u64>(), numbers in any::<[u32; 5]>(), shifts in any::<[u8; 7]>(),
+        is_degraded in any::<bool>(),
+    ) -> Heartbeat {
+        let [sequence, incarnation, sent_offset_us, load_permille, pending] =
+            std::array::from_fn(|index| numbers[index] >> (shifts[index] % 33).min(31));
+        Heartbeat {
+            node_id: NodeId(id >> (shifts[5] % 64)),
+            progress: progress >> (shifts[6] % 64),
+            sequence: Sequence(sequence),
+            incarnation: Incarnation(incarnation),
+            sent_offset_us,
+            load_permille,
+            pending,
+            status: if is_degraded { NodeStatus::Degraded } else { NodeStatus::Ok },
+        }
+    }
+}
+
+prop_compose! {
+    fn any_departure()(heartbeat in any_heartbeat(), reason in 0..4_usize, expected_return_ms in any::<u64>()) -> Departure {
+        let reasons = [
+            DepartureReason::Unspecified,
+            DepartureReason::Shutdown,
+            DepartureReason::Maintenance,
+            DepartureReason::ScaleDown,
+        ];
+        Departure {
+            node_id: heartbeat.node_id,
+            incarnation: heartbeat.incarnation,
+            sequence: heartbeat.sequence,
+            reason: reasons[reason],
+            expected_return_ms,
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn whatever_is_added_comes_back_in_no_more_bytes_than_promised(
+        heartbeats in vec(any_heartbeat(), 0..100), departures in vec(any_departure(), 0..5),
+        names in vec("[a-z0-9.é-]{1,60}", 1..4), is_compressed in any::<bool>(), numbers in any::<[u64; 3]>(),
+    ) {
+        let compression = if is_compressed { Compression::Zstd { level: 1 } } else { Compression::Off };
+        let mut encoder = BatchEncoder::new(SenderId(numbers[0]), compression);
+        // What has room exactly is promised to have room, and with one byte less it is not.
+        for &heartbeat in &heartbeats {
+            let roomy = (0..20_000).position(|limit| encoder.has_room_for_heartbeat(&heartbeat, limit));
+            encoder.heartbeat(heartbeat);
+            prop_assert_eq!(roomy, Some(encoder.frame_bytes_max()));
+        }
+        for &departure in &departures {
+            let roomy = (0..20_000).position(|limit| encoder.has_room_for_departure(&departure, limit));
+            encoder.departure(departure);
+            prop_assert_eq!(roomy, Some(encoder.frame_bytes_max()));
+        }
+        let descriptors: Vec<_> = names.iter().map(|name| descriptor(name)).collect();
+        descriptors.iter().for_each(|descriptor| encoder.descriptor(descriptor));
+
+        let promised = encoder.frame_bytes_max();
+        let mut bytes = Vec::new();
+        encoder.finish(numbers[1], numbers[2], &mut bytes).unwrap();
+        prop_assert!(bytes.len() <= promised);
+        let mut decoder = Decoder::new();
+        let batch = decoder.decode(&bytes).unwrap();
+        prop_assert_eq!((batch.sender_id, batch.sender_sequence), (SenderId(numbers[0]), numbers[1]));
+        prop_assert_eq!(batch.sent_at_unix_us, numbers[2]);
+        prop_assert_eq!(batch.heartbeats, heartbeats);
+        prop_assert_eq!(batch.departures().collect::<Vec<_>>(), departures);
+        prop_assert_eq!(batch.descriptors().collect::<Vec<_>>(), descriptors);
+    }
 }
