@@ -216,3 +216,6 @@ fn sent_at(clock: &Clock) -> SentAt {
     let moment = clock.now();
     SentAt { moment, unix_us: clock.unix_us(moment) }
 }
+
+#[cfg(test)]
+mod tests;

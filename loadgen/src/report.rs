@@ -347,3 +347,6 @@ fn bytes_per_heartbeat(traffic: &Traffic) -> f64 {
 fn milliseconds(microseconds: u64) -> f64 {
     microseconds as f64 / 1_000.0
 }
+
+#[cfg(test)]
+mod tests;

@@ -23,7 +23,7 @@ use crate::schedule::{Schedule, ScheduleOptions};
 use crate::sender::{SendError, Sender};
 use crate::timeline::{RunTooShort, Timeline};
 use crate::verify::judge;
-use crate::watch::{Watch, WatchPlan};
+use crate::watch::{Directory, Watch, WatchPlan};
 
 /// Why a run did not come to a verdict.
 #[derive(Debug, thiserror::Error)]
@@ -74,14 +74,14 @@ pub fn run(options: &RunOptions, on_progress: &mut dyn FnMut(&Progress)) -> Resu
     let plan = FaultPlan::new(&options.faults, &timeline, options.nodes, relays, options.seed)?;
     let planned = FaultKind::ALL.map(|kind| plan.count(kind));
     let source = EventSource::open_at_end(&options.data_dir)?;
-
-    // The clock starts when the fleet is made: making a large one takes a while, and belongs to no interval.
     let fleet = fleet(options, Clock::start().unix_us(Moment::ZERO));
+    let directory = Directory::new(&fleet);
+    let mut drive = drive(options, fleet, plan, &timeouts)?;
+    // Making a large fleet took a while. The run begins now, with everything ready.
     let clock = Clock::start();
     let watch_plan =
         WatchPlan { admin: options.admin, steady_from: timeline.settled, steady_until: timeline.sending_end };
-    let watch = Watch::start(watch_plan, source, &fleet, clock);
-    let mut drive = drive(options, fleet, plan, &timeouts)?;
+    let watch = Watch::start(watch_plan, source, directory, clock);
     let traffic = send(&mut drive, &timeline, &clock, &watch, on_progress)?;
     let status_after = if watch.is_broken() {
         status_before.clone() // Not used: a broken watch ends the run on the next line.
@@ -163,7 +163,7 @@ fn drive(
 /// The fast end of zstd's levels: higher ones cost a sender much and save little on frames of a kilobyte.
 const ZSTD_LEVEL: i32 = 1;
 
-/// The first beat: time for the sockets to be opened.
+/// The first beat: time for the watch to start.
 const START: Moment = Moment::from_milliseconds(10);
 
 const PROGRESS_EVERY: Duration = Duration::from_millis(100);

@@ -57,7 +57,8 @@ pub struct WatchPlan {
 #[derive(Debug)]
 pub struct Watch {
     shared: Arc<Shared>,
-    thread: JoinHandle<Result<Watched, EventSourceError>>,
+    /// Taken by `finish`.
+    thread: Option<JoinHandle<Result<Watched, EventSourceError>>>,
 }
 
 /// Relaxed everywhere: the counters are for display and the flag orders nothing; joining the thread orders the rest.
@@ -74,9 +75,8 @@ const STATUS_PAUSE: Duration = Duration::from_secs(1);
 impl Watch {
     /// Begins to watch.
     #[must_use]
-    pub fn start(plan: WatchPlan, source: EventSource, fleet: &Fleet, clock: Clock) -> Self {
+    pub fn start(plan: WatchPlan, source: EventSource, directory: Directory, clock: Clock) -> Self {
         let shared = Arc::new(Shared::default());
-        let directory = Directory::new(fleet);
         let watcher = Watcher {
             plan,
             source,
@@ -85,7 +85,7 @@ impl Watch {
             shared: Arc::clone(&shared),
             watched: Watched::default(),
         };
-        Self { shared, thread: std::thread::spawn(move || watcher.run()) }
+        Self { shared, thread: Some(std::thread::spawn(move || watcher.run())) }
     }
 
     /// Events of the fleet, and failures among them, that were read so far.
@@ -97,19 +97,30 @@ impl Watch {
     /// Whether the watch ended by itself, which it does only for an error.
     #[must_use]
     pub fn is_broken(&self) -> bool {
-        self.thread.is_finished()
+        self.thread.as_ref().is_some_and(JoinHandle::is_finished)
     }
 
     /// Reads what is there now, and ends.
     ///
     /// # Errors
     /// If events could not be read.
-    pub fn finish(self) -> Result<Watched, EventSourceError> {
+    ///
+    /// # Panics
+    /// If the watching thread did.
+    pub fn finish(mut self) -> Result<Watched, EventSourceError> {
         self.shared.is_ending.store(true, Ordering::Relaxed);
-        match self.thread.join() {
+        let thread = self.thread.take().expect("only this method takes it, and it takes the watch, too");
+        match thread.join() {
             Ok(result) => result,
             Err(panic) => std::panic::resume_unwind(panic),
         }
+    }
+}
+
+/// A run that ends early leaves no thread behind for long.
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.shared.is_ending.store(true, Ordering::Relaxed);
     }
 }
 
@@ -192,13 +203,16 @@ impl Watched {
 }
 
 /// Finds a node by its id (every event has it), or by its name.
-struct Directory {
+#[derive(Clone, Debug)]
+pub struct Directory {
     /// Sorted by id.
     nodes: Vec<(NodeId, NodeIndex)>,
 }
 
 impl Directory {
-    fn new(fleet: &Fleet) -> Self {
+    /// The nodes of this fleet. Takes a while for a large one.
+    #[must_use]
+    pub fn new(fleet: &Fleet) -> Self {
         let indices = (0..fleet.node_count()).map(NodeIndex);
         let mut nodes: Vec<_> = indices.map(|node| (fleet.node_id(node), node)).collect();
         nodes.sort_unstable();
@@ -211,3 +225,6 @@ impl Directory {
         Some(self.nodes[position].1)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -112,6 +112,13 @@ impl Report {
             let stepped_ms = self.wall_clock_stepped_ms;
             writeln!(formatter, "the wall clock moved by {stepped_ms:.1} ms: verdicts on lateness are void")?;
         }
+        if self.generator_behind_ms_max > f64::from(self.interval_ms) {
+            let behind_ms = self.generator_behind_ms_max;
+            writeln!(
+                formatter,
+                "the generator fell {behind_ms:.0} ms behind: this machine is too busy for such a fleet"
+            )?;
+        }
         for problem in &self.problems {
             writeln!(formatter, "! {problem}")?;
         }
