@@ -52,16 +52,16 @@ use crate::registry::Registry;
 use crate::slot::SlotIndex;
 use crate::time::{Duration, Tick, TickLength, Timestamp};
 use crate::verdict::{Evidence, NodeState, Verdict, VerdictKind, Verdicts};
-use crate::wheel::{Wheel, WheelFull};
+use crate::wheel::{SPAN_TICKS, Wheel, WheelFull};
 
 /// The nodes of one shard.
 #[derive(Debug)]
 pub struct Engine {
     config: EngineConfig,
     ticks: TickLength,
-    /// Most ticks that a node waits in the wheel before it is looked at again.
+    /// Most ticks that a node waits in the wheel before it is looked at again. Within the wheel's span.
     wait_ticks_max: u64,
-    /// The latest time that the engine was told.
+    /// The latest time that the engine was told. Never before the wheel's tick: silence is judged up to that only.
     now: Timestamp,
     registry: Registry,
     wheel: Wheel,
@@ -108,7 +108,7 @@ impl Engine {
         Self {
             config: config.clone(),
             ticks,
-            wait_ticks_max: ticks.count_in(WHEEL_WAIT_MAX).max(1),
+            wait_ticks_max: ticks.count_in(WHEEL_WAIT_MAX).clamp(1, SPAN_TICKS),
             now,
             registry: Registry::new(config.nodes_max, config.hash_seed),
             wheel: Wheel::new(config.nodes_max, ticks.reached(now)),
@@ -164,10 +164,12 @@ impl Engine {
     /// before the latest heartbeat; what has happened since then is judged next time.
     ///
     /// # Panics
-    /// If horizons go back.
+    /// If horizons go back, by a tick or more.
     pub fn on_tick(&mut self, horizon: Timestamp, verdicts: &mut Verdicts) {
+        let tick = self.ticks.reached(horizon);
+        assert!(tick >= self.wheel.current(), "horizons do not go back: what was judged stays judged");
         self.now = self.now.max(horizon);
-        self.wheel.advance(self.ticks.reached(horizon));
+        self.wheel.advance(tick);
         self.take_postponed_departures(verdicts);
         self.expire(verdicts);
     }
@@ -176,7 +178,8 @@ impl Engine {
     #[must_use]
     pub fn next_deadline(&self) -> Option<Timestamp> {
         if !self.departures_postponed.is_empty() {
-            return Some(self.now);
+            // Overdue, whatever the time is.
+            return Some(self.horizon());
         }
         self.wheel.next_tick().map(|tick| self.ticks.start(tick))
     }
@@ -236,6 +239,11 @@ impl Engine {
         self.now = now;
     }
 
+    /// Silence has been judged up to this moment, and is being judged up to it within `on_tick`.
+    const fn horizon(&self) -> Timestamp {
+        self.ticks.start(self.wheel.current())
+    }
+
     fn deadlines(&self, slot: SlotIndex) -> Deadlines {
         let node = self.registry.node(slot);
         let observation = Observation { last_seen: node.last_seen, interval_ms: node.interval_ms() };
@@ -255,9 +263,10 @@ impl Engine {
 
     /// Arms the node for its deadline, whatever it was armed for before.
     fn arm(&mut self, slot: SlotIndex, deadline: Timestamp) {
-        let now = self.ticks.reached(self.now);
-        let tick = self.ticks.due(deadline).min(now.after(self.wait_ticks_max));
-        self.arm_at(slot, self.wheel.reachable(tick));
+        // Counted from the wheel's tick, which is as far as the wheel can reach. It may lie behind `now`; then the
+        // node is looked at early, once, when the wheel has caught up.
+        let latest = self.wheel.current().after(self.wait_ticks_max);
+        self.arm_at(slot, self.ticks.due(deadline).min(latest));
     }
 
     /// Makes sure that the node is looked at by its deadline: arms it anew only if it would be too late.

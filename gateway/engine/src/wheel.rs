@@ -93,22 +93,15 @@ impl Wheel {
         self.current
     }
 
-    /// The tick at which an entry asked for at `tick` is going to be armed: not beyond the span.
-    #[must_use]
-    pub fn reachable(&self, tick: Tick) -> Tick {
-        tick.min(self.current.after(SPAN_TICKS))
-    }
-
-    /// Adds an entry for `slot` at `tick`, which must be [`Self::reachable`]. One that is not in the future is due at
-    /// once.
+    /// Adds an entry for `slot` at `tick`, which lies within [`SPAN_TICKS`]. One that is not in the future is due at once.
     ///
     /// # Errors
     /// [`WheelFull`] if there is no room.
     ///
     /// # Panics
-    /// If the tick is not reachable.
+    /// If the tick is beyond the span.
     pub fn arm(&mut self, slot: SlotIndex, tick: Tick) -> Result<(), WheelFull> {
-        assert!(tick <= self.current.after(SPAN_TICKS), "the caller arms what is reachable");
+        assert!(tick <= self.current.after(SPAN_TICKS), "the caller arms within the span");
         let queue = if tick <= self.current {
             &mut self.due
         } else if tick.0 - self.current.0 <= NEAR_TICKS {
@@ -140,9 +133,14 @@ impl Wheel {
         self.current = now;
     }
 
-    /// Takes the next entry that is due. Whether its node still wants to be looked at is the node's to say.
-    pub fn pop_due(&mut self) -> Option<SlotIndex> {
-        self.pool.pop(&mut self.due)
+    /// Takes entries that are due into `piece`, as many as fit; returns how many. Whether a node still wants to be
+    /// looked at is the node's to say.
+    pub fn pop_due(&mut self, piece: &mut [SlotIndex]) -> usize {
+        for (count, entry) in piece.iter_mut().enumerate() {
+            let Some(slot) = self.pool.pop(&mut self.due) else { return count };
+            *entry = slot;
+        }
+        piece.len()
     }
 
     /// Whether entries are due.

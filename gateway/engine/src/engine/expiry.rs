@@ -1,9 +1,18 @@
 //! What time does: entries of the wheel come up, and nodes that stayed silent are judged.
+//!
+//! Due entries are taken in pieces, each of them walked twice, for the same reason as a batch of heartbeats (see there):
+//! the records of a piece are fetched together, not one after the other.
 
 use super::{Cause, Engine};
 use crate::limits::WHEEL_ENTRIES_PER_CALL_MAX;
 use crate::slot::SlotIndex;
 use crate::verdict::{NodeState, VerdictKind, Verdicts};
+
+/// Entries whose records are fetched before the first of them is judged.
+const PIECE: usize = 32;
+
+// A budget is a number of whole pieces.
+const _: () = assert!(WHEEL_ENTRIES_PER_CALL_MAX.is_multiple_of(PIECE));
 
 impl Engine {
     /// Works off what the wheel says is due: entries whose place in the far ring has come first,
@@ -19,8 +28,7 @@ impl Engine {
                 self.counters.verdicts_postponed += 1;
                 return;
             }
-            self.fire_one(verdicts);
-            budget -= 1;
+            budget = budget.saturating_sub(self.fire_piece(verdicts));
         }
         while budget > 0 && self.cascade_one() {
             budget -= 1;
@@ -40,25 +48,39 @@ impl Engine {
         true
     }
 
-    fn fire_one(&mut self, verdicts: &mut Verdicts) {
-        let Some(slot) = self.wheel.pop_due() else { return };
-        self.counters.wheel_entries_fired += 1;
-        match self.registry.state(slot) {
-            Some(state) if self.registry.node(slot).armed() <= self.wheel.current() => {
-                self.judge(slot, state, verdicts);
-            }
-            // The node is gone, or was armed anew and has another entry.
-            _ => self.counters.wheel_entries_stale += 1,
+    /// Looks at up to [`PIECE`] due entries; returns how many there were.
+    fn fire_piece(&mut self, verdicts: &mut Verdicts) -> usize {
+        let mut piece = [SlotIndex::from_number(0); PIECE];
+        let count = self.wheel.pop_due(&mut piece);
+        let horizon_tick = self.wheel.current();
+        let mut are_live = [false; PIECE];
+        for (is_live, &slot) in are_live.iter_mut().zip(&piece[..count]) {
+            *is_live = self.registry.node(slot).armed() <= horizon_tick;
         }
+        self.counters.wheel_entries_fired += count as u64;
+        for (is_live, &slot) in are_live.into_iter().zip(&piece[..count]) {
+            match self.registry.state(slot) {
+                // Asked again: an entry of the same node may stand earlier in the piece, and have armed it anew.
+                Some(state) if is_live && self.registry.node(slot).armed() <= horizon_tick => {
+                    self.judge(slot, state, verdicts);
+                }
+                // The node is gone, or was armed anew and has another entry.
+                _ => self.counters.wheel_entries_stale += 1,
+            }
+        }
+        count
     }
 
     /// Moves a silent node through all states whose deadlines have passed, as far as there is room, and arms it again.
+    ///
+    /// The horizon is the beginning of a tick, so "not after the horizon" is "its tick has come".
     fn judge(&mut self, slot: SlotIndex, mut state: NodeState, verdicts: &mut Verdicts) {
+        let horizon = self.horizon();
         let mut deadline = self.deadline(slot, state);
-        if self.ticks.due(deadline) > self.wheel.current() {
+        if deadline > horizon {
             self.counters.wheel_entries_rearmed += 1;
         }
-        while self.ticks.due(deadline) <= self.wheel.current() && verdicts.room() > 0 {
+        while deadline <= horizon && verdicts.room() > 0 {
             let Some((next, kind)) = self.after_silence(slot, state) else {
                 self.counters.new_nodes_never_confirmed += 1;
                 self.registry.remove(slot);

@@ -18,7 +18,7 @@ impl Owner {
     }
 
     fn arm(&mut self, node: usize, tick: u64) {
-        let tick = self.wheel.reachable(Tick(tick));
+        let tick = Tick(tick).min(self.wheel.current().after(SPAN_TICKS));
         self.armed[node] = Some(tick);
         if self.wheel.arm(slot(node), tick) == Err(WheelFull) {
             self.wheel.clear();
@@ -46,8 +46,11 @@ impl Owner {
     fn fire(&mut self, budget: usize) -> Vec<(usize, Tick)> {
         let mut fired = Vec::new();
         for _ in 0..budget {
-            let Some(slot) = self.wheel.pop_due() else { break };
-            let node = slot.position();
+            let mut piece = [slot(0)];
+            if self.wheel.pop_due(&mut piece) == 0 {
+                break;
+            }
+            let node = piece[0].position();
             if let Some(tick) = self.armed[node].filter(|&tick| tick <= self.wheel.current()) {
                 self.armed[node] = None;
                 fired.push((node, tick));

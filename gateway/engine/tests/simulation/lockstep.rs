@@ -12,6 +12,8 @@ pub(crate) struct Lockstep {
     oracle: Oracle,
     verdicts: Verdicts,
     now: u64,
+    /// The latest time that the engine was told: what it takes for now.
+    told: u64,
     steps: u64,
     /// Every so many steps, everything is compared; after the others, only what is cheap.
     thorough_every: u64,
@@ -21,19 +23,26 @@ impl Lockstep {
     pub(crate) fn new(config: &EngineConfig, verdicts_max: usize, start: u64, thorough_every: u64) -> Self {
         Self {
             engine: Engine::new(config, Timestamp::from_nanoseconds(start)),
-            oracle: Oracle::new(config),
+            oracle: Oracle::new(config, start),
             verdicts: Verdicts::with_capacity(verdicts_max),
             now: start,
+            told: start,
             steps: 0,
             thorough_every,
         }
+    }
+
+    /// Nanoseconds.
+    pub(crate) const fn now(&self) -> u64 {
+        self.now
     }
 
     pub(crate) const fn pass(&mut self, nanoseconds: u64) {
         self.now += nanoseconds;
     }
 
-    fn timestamp(&self) -> Timestamp {
+    fn tell(&mut self) -> Timestamp {
+        self.told = self.now;
         Timestamp::from_nanoseconds(self.now)
     }
 
@@ -46,47 +55,60 @@ impl Lockstep {
                 room -= 1;
             }
         }
-        self.engine.on_heartbeats(heartbeats, self.timestamp(), &mut self.verdicts);
+        let received_at = self.tell();
+        self.engine.on_heartbeats(heartbeats, received_at, &mut self.verdicts);
         assert_eq!(self.verdicts.as_slice()[waiting..], expected);
         self.compare();
     }
 
     pub(crate) fn descriptor(&mut self, descriptor: &NodeDescriptor<'_>) {
         self.oracle.descriptor(descriptor);
-        self.engine.on_descriptor(descriptor, self.timestamp());
+        let received_at = self.tell();
+        self.engine.on_descriptor(descriptor, received_at);
         self.compare();
     }
 
     pub(crate) fn departure(&mut self, departure: Departure) {
         let (waiting, room) = (self.verdicts.as_slice().len(), self.verdicts.room());
         let expected = self.oracle.departure(departure, self.now, room > 0);
-        self.engine.on_departure(departure, self.timestamp(), &mut self.verdicts);
+        let received_at = self.tell();
+        self.engine.on_departure(departure, received_at, &mut self.verdicts);
         assert_eq!(self.verdicts.as_slice()[waiting..], *expected.as_slice());
         self.compare();
     }
 
     /// Ticks once; returns whether the engine did all that was due.
     pub(crate) fn tick(&mut self) -> bool {
+        self.tick_up_to(self.now)
+    }
+
+    /// Ticks once with a horizon, in nanoseconds and not after now. One that was passed before is replaced by the latest.
+    pub(crate) fn tick_up_to(&mut self, horizon: u64) -> bool {
+        if horizon > self.oracle.horizon {
+            self.oracle.horizon = horizon;
+        }
+        self.told = self.told.max(self.oracle.horizon);
+        let horizon = Timestamp::from_nanoseconds(self.oracle.horizon);
         let waiting = self.verdicts.as_slice().len();
         let before = *self.engine.counters();
-        self.engine.on_tick(self.timestamp(), &mut self.verdicts);
+        self.engine.on_tick(horizon, &mut self.verdicts);
         let given = self.verdicts.as_slice()[waiting..].to_vec();
         let rest = self.check_departures(&given, waiting);
         for verdict in &given[rest..] {
-            self.oracle.accept_judgement(verdict, self.now);
+            self.oracle.accept_judgement(verdict, self.told);
         }
-        let is_done = self.engine.next_deadline().is_none_or(|next| next > self.timestamp());
+        let is_done = self.engine.next_deadline().is_none_or(|next| next > horizon);
         let looked_at = self.entries_looked_at(&before);
         assert!(looked_at <= WHEEL_ENTRIES_PER_CALL_MAX as u64, "{looked_at} entries in one call");
         let had_cause_to_stop = self.verdicts.room() == 0 || looked_at == WHEEL_ENTRIES_PER_CALL_MAX as u64;
         assert!(is_done || had_cause_to_stop, "stopped for no reason");
         for id in self.oracle.ids() {
             if is_done || self.has_settled_quietly(id) {
-                self.oracle.settle_quietly(id, self.now);
+                self.oracle.settle_quietly(id);
             }
         }
         if is_done {
-            assert_eq!(self.oracle.overdue(self.now), [], "late");
+            assert_eq!(self.oracle.overdue(self.told), [], "late");
         }
         self.compare();
         is_done
@@ -98,7 +120,7 @@ impl Lockstep {
         let mut checked = 0;
         while room > 0 {
             let Some(departure) = self.oracle.waiting.pop_front() else { break };
-            if let Some(expected) = self.oracle.departure(departure, self.now, true) {
+            if let Some(expected) = self.oracle.departure(departure, self.told, true) {
                 assert_eq!(given.get(checked), Some(&expected));
                 checked += 1;
                 room -= 1;
@@ -146,7 +168,8 @@ impl Lockstep {
             assert_eq!(node.event_sequence, known.verdicts, "{id}");
             let wakes = next.expect("something is armed while a node is known");
             let deadline = Timestamp::from_nanoseconds(self.oracle.deadline(known));
-            let is_in_time = wakes <= self.timestamp() || wakes < deadline + self.engine.tick();
+            let is_in_time =
+                wakes <= Timestamp::from_nanoseconds(self.now) || wakes < deadline + self.engine.tick();
             assert!(is_in_time, "{id}: sleeps until {wakes:?}, past {deadline:?}");
         }
     }

@@ -45,15 +45,18 @@ pub(crate) struct Counted {
 
 pub(crate) struct Oracle {
     config: EngineConfig,
+    /// Silence is judged up to here; it may lie before what heartbeats have told of the time.
+    pub(crate) horizon: u64,
     pub(crate) nodes: BTreeMap<NodeId, Known>,
     pub(crate) waiting: VecDeque<Departure>,
     pub(crate) counted: Counted,
 }
 
 impl Oracle {
-    pub(crate) fn new(config: &EngineConfig) -> Self {
+    pub(crate) fn new(config: &EngineConfig, start: u64) -> Self {
         let counted = Counted::default();
-        Self { config: config.clone(), nodes: BTreeMap::new(), waiting: VecDeque::new(), counted }
+        let (nodes, waiting) = (BTreeMap::new(), VecDeque::new());
+        Self { config: config.clone(), horizon: start, nodes, waiting, counted }
     }
 
     /// Takes a heartbeat; returns the verdict that it must lead to. Without room there is none.
@@ -177,7 +180,7 @@ impl Oracle {
 
     /// The verdict that the passing of time requires on this node at `now`, if any, and what the node is after it.
     fn judgement(&self, id: NodeId, known: &Known, now: u64) -> Option<(Verdict, Known)> {
-        let deadline = self.passed_deadline(known, now)?;
+        let deadline = self.passed_deadline(known)?;
         let (kind, state) = match known.state {
             NodeState::New => return None,
             NodeState::Alive => (VerdictKind::Suspected, NodeState::Suspect),
@@ -190,9 +193,9 @@ impl Oracle {
     }
 
     /// The deadline of the node's state, if the tick that it belongs to has come.
-    fn passed_deadline(&self, known: &Known, now: u64) -> Option<u64> {
+    fn passed_deadline(&self, known: &Known) -> Option<u64> {
         let tick = u64::try_from(self.config.tick.as_nanos()).unwrap();
-        let last_tick = now - now % tick;
+        let last_tick = self.horizon - self.horizon % tick;
         let deadline = self.deadline(known);
         (deadline <= last_tick).then_some(deadline)
     }
@@ -211,7 +214,7 @@ impl Oracle {
 
     /// Checks one verdict that the engine gave because time had passed, and takes it over.
     pub(crate) fn accept_judgement(&mut self, given: &Verdict, now: u64) {
-        self.settle_quietly(given.node_id, now);
+        self.settle_quietly(given.node_id);
         let known = self.nodes.get(&given.node_id).expect("a verdict on a node that nobody knows");
         let Some((expected, after)) = self.judgement(given.node_id, known, now) else {
             panic!("a verdict that nothing requires: {given:?} on {known:?}");
@@ -225,9 +228,9 @@ impl Oracle {
     }
 
     /// Does what time does to a new node without a word, if its time has come.
-    pub(crate) fn settle_quietly(&mut self, id: NodeId, now: u64) {
+    pub(crate) fn settle_quietly(&mut self, id: NodeId) {
         let Some(known) = self.nodes.get(&id) else { return };
-        if known.state != NodeState::New || self.passed_deadline(known, now).is_none() {
+        if known.state != NodeState::New || self.passed_deadline(known).is_none() {
             return;
         }
         self.counted.new_nodes_never_confirmed += 1;

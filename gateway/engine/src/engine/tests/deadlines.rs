@@ -179,8 +179,49 @@ fn ticks_beyond_32_bits_are_as_good_as_any() {
 }
 
 #[test]
+fn silence_is_judged_up_to_the_horizon_even_if_later_heartbeats_are_known() {
+    // Method: node 1 has been silent since 0; another node's heartbeat has told the engine a later time already.
+    let mut fixture = Fixture::new().with_alive_node();
+    fixture.now_ms = 4_000;
+    fixture.beat_of(NodeId(2), FIRST, 1);
+    let later = fixture.now();
+    fixture.now_ms = 2_999;
+    fixture.engine.on_tick(fixture.now(), &mut fixture.verdicts);
+    assert_eq!(fixture.said(), []);
+    fixture.now_ms = 3_000;
+    fixture.engine.on_tick(fixture.now(), &mut fixture.verdicts);
+    let suspected = fixture.taken().remove(0);
+    assert_eq!((suspected.kind, suspected.decided_at), (VerdictKind::Suspected, later));
+    assert_eq!(suspected.evidence.intervals_missed, 4);
+}
+
+#[test]
+fn a_node_that_waits_for_long_is_looked_at_every_two_minutes() {
+    // Goal: a wheel entry that became stale goes away within that time.
+    let mut fixture = Fixture::new();
+    fixture.engine =
+        Engine::new(&EngineConfig { forget_after: Duration::from_hours(1), ..config(16) }, Timestamp::ZERO);
+    fixture = fixture.with_alive_node();
+    fixture.leave(FIRST, 2);
+    fixture.said();
+    fixture.run_until(2 * 3_600_000);
+    assert_eq!(fixture.said(), [("forgotten", 3_600_000)]);
+    assert_eq!(fixture.engine.counters().wheel_entries_rearmed, 30);
+}
+
+#[test]
 #[should_panic(expected = "time does not go back")]
-fn time_that_goes_back_is_refused() {
+fn a_heartbeat_from_before_the_latest_one_is_refused() {
+    let mut fixture = Fixture::new();
+    fixture.now_ms = 10;
+    fixture.beat(FIRST, 1);
+    fixture.now_ms = 9;
+    fixture.beat(FIRST, 2);
+}
+
+#[test]
+#[should_panic(expected = "horizons do not go back")]
+fn a_horizon_from_before_the_latest_one_is_refused() {
     let mut fixture = Fixture::new();
     fixture.tick_at(10);
     fixture.tick_at(9);
