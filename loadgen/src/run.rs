@@ -108,7 +108,7 @@ pub fn run(options: &RunOptions, on_progress: &mut dyn FnMut(&Progress)) -> Resu
         wall_clock_stepped_us: clock.wall_clock_stepped_us(),
     };
     let judgement = judge(&facts, watched.events, &timeouts, timeline.judged_until);
-    Ok(Report::new(options, &timeouts, judgement, evidence))
+    Ok(Report::new(options, &timeouts, &judgement, &evidence))
 }
 
 /// The fleet tells its own interval in its descriptors, so the gateway counts its timeouts in that.

@@ -59,7 +59,7 @@ impl Timeline {
     /// The timeline of a run that sends for `seconds` at this interval, against these timeouts.
     ///
     /// # Errors
-    /// [`RunTooShort`] if one of the kinds of faults in `kinds` would find no time to strike.
+    /// [`RunTooShort`] if one of the kinds of faults in `kinds` would find no time to strike; it names the slowest.
     pub fn new(
         seconds: u64,
         interval: Duration,
@@ -80,16 +80,18 @@ impl Timeline {
             failed: timeouts.failed,
             margin: MARGIN,
         };
-        for &kind in kinds {
-            let needed = timeline.observation(kind) + FAULT_SPAN_MIN;
-            if sending_end < settled + needed {
+        let slowest = kinds.iter().copied().max_by_key(|&kind| timeline.observation(kind));
+        if let Some(kind) = slowest {
+            let observation = timeline.observation(kind);
+            let end_min = settled + observation + FAULT_SPAN_MIN;
+            if sending_end < end_min {
                 return Err(RunTooShort {
                     seconds,
                     kind,
                     settle_ms: settled.since(Moment::ZERO).as_millis(),
-                    observe_ms: timeline.observation(kind).as_millis(),
+                    observe_ms: observation.as_millis(),
                     failed_ms: timeouts.failed.as_millis(),
-                    seconds_min: (settled + needed).as_microseconds().div_ceil(1_000_000),
+                    seconds_min: end_min.as_microseconds().div_ceil(1_000_000),
                 });
             }
         }
@@ -139,7 +141,8 @@ mod tests {
 
     #[test]
     fn a_run_too_short_is_refused_with_the_numbers() {
-        let result = Timeline::new(10, Duration::from_secs(1), &timeouts(), &[FaultKind::Pause]);
+        let result =
+            Timeline::new(10, Duration::from_secs(1), &timeouts(), &[FaultKind::Kill, FaultKind::Pause]);
         let text = result.unwrap_err().to_string();
         for part in ["--seconds 10", "pause", "5000 ms", "10000 ms", "--seconds 16"] {
             assert!(text.contains(part), "{part} is missing in: {text}");

@@ -1,13 +1,21 @@
 use super::*;
+use crate::admin_client::Status;
 use crate::ground_truth::GroundTruth;
 use crate::moment::{Duration, Moment};
+use crate::network::NetworkCounters;
+use crate::sender::SenderCounters;
 use crate::verify::judge;
+use crate::watch::TimedStatus;
 
 fn status(heartbeats_accepted: u64, cpu_us: u64) -> Status {
     Status { heartbeats_accepted, cpu_us, receiver: "recvmmsg".to_owned(), ..Status::default() }
 }
 
 fn report() -> Report {
+    report_of([0, 0, 3, 4, 5])
+}
+
+fn report_of(planned: [u32; 5]) -> Report {
     let timeouts = Timeouts::new(Duration::from_secs(3), Duration::from_secs(5), Duration::from_secs(1));
     let facts = GroundTruth::new(10, timeouts).close(Moment::from_milliseconds(30_000));
     let judgement = judge(&facts, Vec::new(), &timeouts, Moment::from_milliseconds(30_000));
@@ -26,10 +34,10 @@ fn report() -> Report {
         traffic: Traffic { settled, total },
         network: NetworkCounters::default(),
         sender: SenderCounters::default(),
-        planned: [1, 2, 3, 4, 5],
+        planned,
         wall_clock_stepped_us: 0,
     };
-    Report::new(&RunOptions { nodes: 10, ..RunOptions::default() }, &timeouts, judgement, evidence)
+    Report::new(&RunOptions { nodes: 10, ..RunOptions::default() }, &timeouts, &judgement, &evidence)
 }
 
 #[test]
@@ -62,9 +70,9 @@ fn the_json_begins_with_the_keys_that_scripts_rely_on() {
 fn figures_are_of_this_run_and_of_its_steady_part() {
     let report = report();
     assert_eq!((report.heartbeats_sent, report.heartbeats_accepted), (1_000, 990));
-    assert_eq!((report.heartbeats_per_cpu_second, report.gateway_cores), (4_000.0, 0.01));
+    assert_eq!((report.heartbeats_per_cpu_second, report.gateway.gateway_cores), (4_000.0, 0.01));
     assert_eq!(report.bytes_per_heartbeat, 20.0);
-    assert_eq!(report.planned, Planned { kills: 1, pauses: 2, restarts: 3, leaves: 4, moves: 5 });
+    assert_eq!(report.events.planned, Planned { kills: 0, pauses: 0, restarts: 3, leaves: 4, moves: 5 });
 }
 
 #[test]
@@ -74,4 +82,11 @@ fn the_text_ends_with_the_verdict() {
     assert!(text.contains("1000 sent, 990 accepted, 10 not") && text.contains("recvmmsg"), "{text}");
     let unclean = Report { clean: false, problems: vec!["node-000001: …".to_owned()], ..report() };
     assert!(unclean.to_string().contains("! node-000001") && unclean.to_string().ends_with("see above."));
+}
+
+#[test]
+fn a_run_whose_faults_took_no_effect_is_not_clean() {
+    let report = report_of([1, 2, 0, 0, 0]);
+    assert_eq!((report.events.failures_without_effect, report.is_clean()), (3, false));
+    assert!(report.to_string().contains("planned failures that did not take effect: 3"));
 }

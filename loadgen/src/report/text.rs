@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{LatenessMs, Report};
+use super::{GatewayFigures, LatenessMs, Report, RunFigures};
 
 impl fmt::Display for Report {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -24,7 +24,9 @@ impl fmt::Display for Report {
 
 impl Report {
     fn write_traffic(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { nodes, seconds, interval_ms, seed, shards, receiver, receiver_reason, .. } = self;
+        let nodes = self.nodes;
+        let RunFigures { seconds, interval_ms, seed, .. } = self.run;
+        let GatewayFigures { shards, receiver, receiver_reason, .. } = &self.gateway;
         writeln!(
             formatter,
             "{nodes} nodes, one heartbeat each {interval_ms} ms, for {seconds} s (seed {seed})"
@@ -36,55 +38,66 @@ impl Report {
             "heartbeats  {} sent, {} accepted, {lost} not; {} more lost on purpose; {:.1} bytes each",
             self.heartbeats_sent,
             self.heartbeats_accepted,
-            self.heartbeats_lost_on_purpose,
+            self.traffic.heartbeats_lost_on_purpose,
             self.bytes_per_heartbeat
         )?;
         writeln!(
             formatter,
             "datagrams   {} sent in {} calls, {} received, {} dropped by the kernel, {} refused, {} unsent",
-            self.datagrams_sent,
-            self.send_calls,
-            self.datagrams_received,
-            self.datagrams_dropped_by_kernel,
-            self.datagrams_rejected,
-            self.datagrams_unsent
+            self.traffic.datagrams_sent,
+            self.traffic.send_calls,
+            self.traffic.datagrams_received,
+            self.traffic.datagrams_dropped_by_kernel,
+            self.traffic.datagrams_rejected,
+            self.traffic.datagrams_unsent
         )?;
         writeln!(
             formatter,
             "gateway CPU {:.1} % of a core while steady, {:.0} heartbeats a CPU second",
-            self.gateway_cores * 100.0,
+            self.gateway.gateway_cores * 100.0,
             self.heartbeats_per_cpu_second
         )
     }
 
     fn write_table(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(formatter, "            injected  reported    missed     false")?;
-        let suspicions_injected = self.suspicions_reported + self.missed_suspicions;
+        let suspicions_injected = self.events.suspicions_reported + self.events.missed_suspicions;
         let rows = [
-            ("joins", self.joins_injected, self.joins_reported, self.false_joins),
-            ("suspicions", suspicions_injected, self.suspicions_reported, self.false_suspicions),
+            ("joins", self.events.joins_injected, self.events.joins_reported, self.events.false_joins),
+            (
+                "suspicions",
+                suspicions_injected,
+                self.events.suspicions_reported,
+                self.events.false_suspicions,
+            ),
             ("failures", self.failures_injected, self.failures_reported, self.false_failures),
-            ("recoveries", self.recoveries_injected, self.recoveries_reported, self.false_recoveries),
-            ("restarts", self.restarts_injected, self.restarts_reported, self.false_restarts),
-            ("leaves", self.leaves_injected, self.leaves_reported, self.false_leaves),
+            ("recoveries", self.recoveries_injected, self.recoveries_reported, self.events.false_recoveries),
+            (
+                "restarts",
+                self.events.restarts_injected,
+                self.events.restarts_reported,
+                self.events.false_restarts,
+            ),
+            ("leaves", self.events.leaves_injected, self.events.leaves_reported, self.events.false_leaves),
         ];
         for (name, injected, reported, invented) in rows {
             let missed = injected - reported;
             writeln!(formatter, "{name:<12}{injected:>8}  {reported:>8}  {missed:>8}  {invented:>8}")?;
         }
-        if self.moves_made > 0 {
+        if self.events.moves_made > 0 {
             writeln!(
                 formatter,
                 "{} nodes moved to another relay, which nobody should report",
-                self.moves_made
+                self.events.moves_made
             )?;
         }
         let others = [
             ("verdicts before their deadline", self.early_verdicts),
-            ("events out of order", self.order_violations),
-            ("events twice", self.duplicate_events),
-            ("nodes that do not exist", self.invented_nodes),
-            ("starts of the gateway", self.gateway_starts),
+            ("events out of order", self.events.order_violations),
+            ("events twice", self.events.duplicate_events),
+            ("nodes that do not exist", self.events.invented_nodes),
+            ("starts of the gateway", self.events.gateway_starts),
+            ("planned failures that did not take effect", self.events.failures_without_effect),
         ];
         for (name, count) in others.into_iter().filter(|&(_, count)| count > 0) {
             writeln!(formatter, "{name}: {count}")?;
@@ -93,27 +106,31 @@ impl Report {
     }
 
     fn write_lateness(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { failed_timeout_ms, .. } = self;
+        let failed_timeout_ms = self.run.failed_timeout_ms;
         writeln!(
             formatter,
             "failures after the last heartbeat + {failed_timeout_ms} ms: {}",
             quantiles(&self.lateness_ms)
         )?;
-        writeln!(formatter, "by the gateway's own account: {}", quantiles(&self.gateway_lateness_ms))?;
+        writeln!(
+            formatter,
+            "by the gateway's own account: {}",
+            quantiles(&self.gateway.gateway_lateness_ms)
+        )?;
         writeln!(
             formatter,
             "longest pause of a gateway thread {:.1} ms; generator behind by at most {:.1} ms",
-            self.gateway_pause_ms_max, self.generator_behind_ms_max
+            self.gateway.gateway_pause_ms_max, self.traffic.generator_behind_ms_max
         )
     }
 
     fn write_problems(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.wall_clock_stepped_ms > WALL_CLOCK_STEPPED_MS_MAX {
-            let stepped_ms = self.wall_clock_stepped_ms;
+        if self.run.wall_clock_stepped_ms > WALL_CLOCK_STEPPED_MS_MAX {
+            let stepped_ms = self.run.wall_clock_stepped_ms;
             writeln!(formatter, "the wall clock moved by {stepped_ms:.1} ms: verdicts on lateness are void")?;
         }
-        if self.generator_behind_ms_max > f64::from(self.interval_ms) {
-            let behind_ms = self.generator_behind_ms_max;
+        if self.traffic.generator_behind_ms_max > f64::from(self.run.interval_ms) {
+            let behind_ms = self.traffic.generator_behind_ms_max;
             writeln!(
                 formatter,
                 "the generator fell {behind_ms:.0} ms behind: this machine is too busy for such a fleet"
