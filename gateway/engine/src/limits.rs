@@ -10,7 +10,7 @@ pub const NODES_PER_SHARD_MAX: u32 = 1 << 26;
 /// Most wheel entries that one call of `on_tick` looks at, so that live heartbeats never wait long behind a storm.
 pub const WHEEL_ENTRIES_PER_CALL_MAX: usize = 8_192;
 
-/// Finest resolution of the wheel. Ticks are stored in 40 bits: 34 years of uptime at this resolution.
+/// Finest resolution of the wheel. Ticks are stored in 39 bits: 17 years of uptime at this resolution.
 pub const TICK_MIN: Duration = Duration::from_millis(1);
 
 /// Coarsest resolution of the wheel.
@@ -34,15 +34,18 @@ pub const WHEEL_WAIT_MAX: Duration = Duration::from_secs(120);
 pub const DEPARTURES_POSTPONED_MAX: usize = 4_096;
 
 /// Bits of a node's record that hold the tick at which its wheel entry fires.
-pub const TICK_BITS: u32 = 40;
+pub const TICK_BITS: u32 = 39;
 
 /// Bits of a node's record that hold its interval in milliseconds.
-pub const INTERVAL_MS_BITS: u32 = 24;
+pub const INTERVAL_MS_BITS: u32 = 22;
+
+/// Bits of a node's record that hold its state.
+pub const STATE_BITS: u32 = 3;
 
 // A registry has a quarter more slots than nodes; the slots must be countable in 32 bits with one value to spare.
 const _: () = assert!((NODES_PER_SHARD_MAX as u64) * 2 < u32::MAX as u64);
-// Tick and interval share one word of the node's record.
-const _: () = assert!(TICK_BITS + INTERVAL_MS_BITS == u64::BITS);
+// Tick, interval and state share one word of the node's record.
+const _: () = assert!(TICK_BITS + INTERVAL_MS_BITS + STATE_BITS == u64::BITS);
 const _: () = assert!(INTERVAL_MS_MAX < 1 << INTERVAL_MS_BITS);
 const _: () = assert!(INTERVAL_MS_MIN > 0);
 // A departure frame is at most postponed whole.

@@ -1,17 +1,17 @@
 //! What the engine keeps of a node where every heartbeat touches it: 32 bytes, half a cache line.
 //!
 //! ```text
-//!   0        8          16           20        24                        32
-//!   | id     | last_seen| incarnation| sequence| interval_ms:24  armed:40 |
+//!   0        8          16           20        24                                 32
+//!   | id     | last_seen| incarnation| sequence| state:3  interval_ms:22 armed:39 |
 //! ```
 //!
-//! The state of the node is not here but in the registry's tag array, where the lookup has just read it. What only
-//! verdicts need (event sequence, facts) lies in arrays that heartbeats never touch.
+//! What only verdicts need (event sequence, facts) lies in arrays of the registry that heartbeats never touch.
 
 use pulsegate_codec::{Incarnation, NodeId, Sequence};
 
-use crate::limits::{INTERVAL_MS_BITS, TICK_BITS};
+use crate::limits::{INTERVAL_MS_BITS, STATE_BITS, TICK_BITS};
 use crate::time::{Tick, Timestamp};
+use crate::verdict::NodeState;
 
 /// One node's hot record.
 #[derive(Clone, Copy, Debug)]
@@ -25,12 +25,17 @@ pub struct Node {
     pub incarnation: Incarnation,
     /// Greatest sequence heard of that run; 0 while it has not counted.
     pub sequence: Sequence,
-    /// Low bits: the interval in milliseconds. High bits: the tick at which the node's wheel entry fires.
-    interval_and_armed: u64,
+    /// From the low bits up: state plus one (zero for a free slot), interval in milliseconds, armed tick.
+    packed: u64,
 }
 
 // Two records a cache line, none across two: a new field is a decision.
 const _: () = assert!(size_of::<Node>() == 32);
+
+const INTERVAL_SHIFT: u32 = STATE_BITS;
+const ARMED_SHIFT: u32 = STATE_BITS + INTERVAL_MS_BITS;
+const STATE_MASK: u64 = (1 << STATE_BITS) - 1;
+const INTERVAL_MASK: u64 = ((1 << INTERVAL_MS_BITS) - 1) << INTERVAL_SHIFT;
 
 impl Node {
     /// What a free slot holds.
@@ -39,20 +44,40 @@ impl Node {
         last_seen: Timestamp::ZERO,
         incarnation: Incarnation(0),
         sequence: Sequence(0),
-        interval_and_armed: 0,
+        packed: 0,
     };
 
-    /// The empty record of a node that has just become known.
+    /// The empty record of a node that has just become known: it is new.
     #[must_use]
-    pub const fn of(id: NodeId) -> Self {
-        Self { id, ..Self::FREE }
+    pub fn of(id: NodeId) -> Self {
+        let mut node = Self { id, ..Self::FREE };
+        node.set_state(NodeState::New);
+        node
+    }
+
+    /// Where the node stands; `None` if the slot is free.
+    #[inline]
+    #[must_use]
+    pub const fn state(&self) -> Option<NodeState> {
+        match self.packed & STATE_MASK {
+            1 => Some(NodeState::New),
+            2 => Some(NodeState::Alive),
+            3 => Some(NodeState::Suspect),
+            4 => Some(NodeState::Failed),
+            5 => Some(NodeState::Left),
+            _ => None,
+        }
+    }
+
+    /// Moves the node to another state. The registry does it, because it counts them.
+    pub(crate) fn set_state(&mut self, state: NodeState) {
+        self.packed = self.packed & !STATE_MASK | (u64::from(state as u8) + 1);
     }
 
     /// The interval that the node is held to, in milliseconds.
     #[must_use]
     pub fn interval_ms(&self) -> u32 {
-        let bits = self.interval_and_armed & ((1 << INTERVAL_MS_BITS) - 1);
-        u32::try_from(bits).expect("24 bits fit into 32")
+        u32::try_from((self.packed & INTERVAL_MASK) >> INTERVAL_SHIFT).expect("22 bits fit into 32")
     }
 
     /// Holds the node to another interval.
@@ -61,23 +86,23 @@ impl Node {
     /// If the interval needs more than [`INTERVAL_MS_BITS`] bits.
     pub fn set_interval_ms(&mut self, interval_ms: u32) {
         assert!(interval_ms < 1 << INTERVAL_MS_BITS, "intervals are clamped before they are stored");
-        let armed = self.interval_and_armed >> INTERVAL_MS_BITS << INTERVAL_MS_BITS;
-        self.interval_and_armed = armed | u64::from(interval_ms);
+        self.packed = self.packed & !INTERVAL_MASK | u64::from(interval_ms) << INTERVAL_SHIFT;
     }
 
     /// The tick at which the node is looked at next.
+    #[inline]
     #[must_use]
     pub const fn armed(&self) -> Tick {
-        Tick(self.interval_and_armed >> INTERVAL_MS_BITS)
+        Tick(self.packed >> ARMED_SHIFT)
     }
 
     /// Notes the tick at which the node is looked at next.
     ///
     /// # Panics
-    /// If the tick needs more than [`TICK_BITS`] bits: after 34 years at the finest resolution.
+    /// If the tick needs more than [`TICK_BITS`] bits: after 17 years at the finest resolution.
     pub fn set_armed(&mut self, tick: Tick) {
         assert!(tick.0 < 1 << TICK_BITS, "the gateway's clock ran out of ticks");
-        self.interval_and_armed = tick.0 << INTERVAL_MS_BITS | u64::from(self.interval_ms());
+        self.packed = self.packed & (INTERVAL_MASK | STATE_MASK) | tick.0 << ARMED_SHIFT;
     }
 }
 
@@ -87,15 +112,28 @@ mod tests {
     use crate::limits::INTERVAL_MS_MAX;
 
     #[test]
-    fn interval_and_tick_do_not_touch_each_other() {
-        let mut node = Node::FREE;
+    fn state_interval_and_tick_do_not_touch_each_other() {
+        // Method: each field is moved between its extremes while the other two hold theirs.
+        let mut node = Node::of(NodeId(1));
         let tick_max = Tick((1 << TICK_BITS) - 1);
-        node.set_armed(tick_max);
-        node.set_interval_ms(INTERVAL_MS_MAX);
-        assert_eq!((node.armed(), node.interval_ms()), (tick_max, INTERVAL_MS_MAX));
-        node.set_armed(Tick(1 << 32));
-        assert_eq!((node.armed(), node.interval_ms()), (Tick(1 << 32), INTERVAL_MS_MAX));
-        node.set_interval_ms(1);
-        assert_eq!((node.armed(), node.interval_ms()), (Tick(1 << 32), 1));
+        for (tick, interval_ms, state) in [
+            (tick_max, INTERVAL_MS_MAX, NodeState::Left),
+            (Tick(1 << 32), INTERVAL_MS_MAX, NodeState::Left),
+            (Tick(1 << 32), 0, NodeState::Left),
+            (Tick(1 << 32), 0, NodeState::New),
+            (tick_max, 0, NodeState::New),
+            (Tick(0), INTERVAL_MS_MAX, NodeState::New),
+        ] {
+            node.set_armed(tick);
+            node.set_interval_ms(interval_ms);
+            node.set_state(state);
+            assert_eq!((node.armed(), node.interval_ms(), node.state()), (tick, interval_ms, Some(state)));
+        }
+    }
+
+    #[test]
+    fn a_free_slot_stands_nowhere() {
+        assert_eq!(Node::FREE.state(), None);
+        assert_eq!(Node::of(NodeId(0)).state(), Some(NodeState::New));
     }
 }

@@ -1,13 +1,13 @@
 //! Who is known: an open-addressing table from node id to record, of exact size, that never moves a record.
 //!
-//! **Layout.** Slots stand in groups of eight. A group's tags are one 64-bit word: per slot five bits of the id's hash
-//! and three bits of state, zero for a free slot. A lookup compares eight tags at once (the SWAR trick of Lamport 1975,
+//! **Layout.** Slots stand in groups of eight. A group's tags are one 64-bit word: per slot one byte of the id's hash,
+//! or zero for a free slot. A lookup compares eight tags at once (the SWAR trick of Lamport 1975,
 //! "Multiple byte processing with full-word instructions") and then reads the one record that fits. The tags of
 //! a million nodes are little more than a megabyte and stay in the core's cache, so a heartbeat costs one miss: its
 //! record, half a cache line, which it must write anyhow.
 //!
 //! ```text
-//!   tags      | t0 t1 t2 t3 t4 t5 t6 t7 | t8 …      1 byte a slot: hash:5 state:3
+//!   tags      | t0 t1 t2 t3 t4 t5 t6 t7 | t8 …      1 byte a slot
 //!   overflow  | 2                       | 0  …      nodes that wanted a slot here or before and live further on
 //!   nodes     | 32 B | 32 B | …                     hot records
 //!   cold      | event sequence, facts | …           only verdicts and descriptors come here
@@ -47,10 +47,8 @@ const LOAD_DENOMINATOR: usize = 5;
 const EACH_BYTE: u64 = 0x0101_0101_0101_0101;
 /// All bits of each byte but the highest.
 const LOW_BITS: u64 = 0x7f7f_7f7f_7f7f_7f7f;
-/// The bits of a tag that come from the hash.
-const HASH_BITS: u64 = 0xf8f8_f8f8_f8f8_f8f8;
-/// The bits of a tag that hold the state plus one.
-const STATE_MASK: u8 = 0b111;
+/// The tag of a free slot.
+const FREE: u8 = 0;
 
 /// The nodes of one shard.
 #[derive(Debug)]
@@ -92,12 +90,11 @@ impl Registry {
         let Home { mut group, tag, hash } = self.home(id);
         loop {
             let word = self.tags[group];
-            let mut candidates = bytes_with_hash(word, tag);
+            let mut candidates = bytes_equal_to(word, tag);
             while candidates != 0 {
                 let lane = candidates.trailing_zeros() as usize / 8;
                 let position = group * GROUP_SLOTS + lane;
-                // A free slot may keep the id of the node that has left it, so both must fit.
-                if self.nodes[position].id == id && word.to_le_bytes()[lane] & STATE_MASK != 0 {
+                if self.nodes[position].id == id {
                     return Some(SlotIndex::from_position(position));
                 }
                 candidates &= candidates - 1;
@@ -118,14 +115,14 @@ impl Registry {
         }
         let Home { mut group, tag, hash } = self.home(id);
         // Ends: a fifth of all slots is free.
-        while free_bytes(self.tags[group]) == 0 {
+        while bytes_equal_to(self.tags[group], FREE) == 0 {
             self.overflow[group] += 1;
             group = self.next_group(group, hash);
         }
-        let lane = free_bytes(self.tags[group]).trailing_zeros() as usize / 8;
+        let lane = bytes_equal_to(self.tags[group], FREE).trailing_zeros() as usize / 8;
         let position = group * GROUP_SLOTS + lane;
         let slot = SlotIndex::from_position(position);
-        self.set_tag(slot, tag | tag_of_state(NodeState::New));
+        self.set_tag(slot, tag);
         self.nodes[position] = Node::of(id);
         *self.counts.of_mut(NodeState::New) += 1;
         Some(slot)
@@ -143,7 +140,8 @@ impl Registry {
             self.overflow[group] -= 1;
             group = self.next_group(group, hash);
         }
-        self.set_tag(slot, 0);
+        self.set_tag(slot, FREE);
+        self.nodes[slot.position()] = Node::FREE;
         self.event_sequences[slot.position()] = 0;
         self.facts[slot.position()] = None;
     }
@@ -152,7 +150,7 @@ impl Registry {
     #[inline]
     #[must_use]
     pub fn state(&self, slot: SlotIndex) -> Option<NodeState> {
-        state_of_tag(self.tag(slot))
+        self.nodes[slot.position()].state()
     }
 
     /// Moves the node in this slot to another state.
@@ -163,8 +161,7 @@ impl Registry {
         let previous = self.state(slot).expect("only a known node has a state");
         *self.counts.of_mut(previous) -= 1;
         *self.counts.of_mut(state) += 1;
-        let hash_bits = self.tag(slot) & !STATE_MASK;
-        self.set_tag(slot, hash_bits | tag_of_state(state));
+        self.nodes[slot.position()].set_state(state);
     }
 
     /// The record in this slot.
@@ -174,7 +171,7 @@ impl Registry {
         &self.nodes[slot.position()]
     }
 
-    /// The record in this slot, to change it. Its id must stay.
+    /// The record in this slot, to change it. Its id and its state must stay.
     #[inline]
     pub fn node_mut(&mut self, slot: SlotIndex) -> &mut Node {
         &mut self.nodes[slot.position()]
@@ -229,7 +226,7 @@ impl Registry {
         let hash = fold(fold(id.0 ^ self.seeds[0], 0xa076_1d64_78bd_642f), self.seeds[1] | 1);
         // Group from the high bits, tag from the low ones: nodes of one group have unlike tags.
         let group = reduce(hash, self.tags.len());
-        Home { group, tag: hash.to_le_bytes()[0] & !STATE_MASK, hash }
+        Home { group, tag: hash.to_le_bytes()[0].max(FREE + 1), hash }
     }
 
     /// Where a search that has come to `group` goes on.
@@ -239,11 +236,6 @@ impl Registry {
         let stride = 1 + reduce(hash.rotate_left(32), self.tags.len() - 1);
         let next = group + stride;
         if next < self.tags.len() { next } else { next - self.tags.len() }
-    }
-
-    #[inline]
-    fn tag(&self, slot: SlotIndex) -> u8 {
-        self.tags[slot.position() / GROUP_SLOTS].to_le_bytes()[slot.position() % GROUP_SLOTS]
     }
 
     fn set_tag(&mut self, slot: SlotIndex, tag: u8) {
@@ -257,7 +249,7 @@ impl Registry {
 /// Where a node's search begins.
 struct Home {
     group: usize,
-    /// Five bits of the hash, in their place; the state's bits are zero.
+    /// A byte of the hash. Not zero: that is the tag of a free slot.
     tag: u8,
     hash: u64,
 }
@@ -268,30 +260,10 @@ const fn zero_bytes(word: u64) -> u64 {
     !(((word & LOW_BITS) + LOW_BITS) | word | LOW_BITS)
 }
 
+/// The highest bit of each byte that is equal to this one, and no other bit.
 #[inline]
-const fn free_bytes(word: u64) -> u64 {
-    zero_bytes(word)
-}
-
-#[inline]
-fn bytes_with_hash(word: u64, tag: u8) -> u64 {
-    zero_bytes((word ^ (u64::from(tag) * EACH_BYTE)) & HASH_BITS)
-}
-
-const fn tag_of_state(state: NodeState) -> u8 {
-    state as u8 + 1
-}
-
-#[inline]
-const fn state_of_tag(tag: u8) -> Option<NodeState> {
-    match tag & STATE_MASK {
-        1 => Some(NodeState::New),
-        2 => Some(NodeState::Alive),
-        3 => Some(NodeState::Suspect),
-        4 => Some(NodeState::Failed),
-        5 => Some(NodeState::Left),
-        _ => None,
-    }
+fn bytes_equal_to(word: u64, byte: u8) -> u64 {
+    zero_bytes(word ^ (u64::from(byte) * EACH_BYTE))
 }
 
 /// Both halves of the product, mixed.
