@@ -79,6 +79,12 @@ fn nodes_of_two_lanes_set_the_flag_and_without_it_are_refused() {
     let payload = bytes[frame::HEADER_BYTES..].to_vec();
     header.write(&payload, &mut bytes);
     assert_eq!(decoder.decode(&bytes).err(), Some(RejectReason::LaneMismatch));
+
+    // The next frame is of one lane again.
+    encoder.heartbeat(heartbeat(3, 5));
+    encoder.finish(2, 2, &mut bytes).unwrap();
+    let batch = decoder.decode(&bytes).unwrap();
+    assert_eq!((batch.lane(), batch.header.mixes_lanes()), (Lane(5), false));
 }
 
 #[test]
