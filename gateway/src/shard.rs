@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use pulsegate_codec::{Decoder, Departure, Heartbeat, RejectReason};
+use pulsegate_codec::{Decoder, Heartbeat, RejectReason};
 use pulsegate_engine::{Engine, EngineConfig, Timestamp, Verdicts};
 
 use crate::counters::{Cell, Tally};
@@ -28,6 +28,8 @@ pub struct Shard {
     /// Heartbeats of this shard picked out of a mixed frame or the mailbox; reused.
     own: Vec<Heartbeat>,
     dispatch: Dispatch,
+    /// Parcels taken from the mailbox and not acted on yet; reused.
+    mail: Vec<Parcel>,
     outbox: Arc<Outbox>,
     handed_over: u64,
     tally: Tally,
@@ -49,8 +51,9 @@ impl Shard {
             decoder: Decoder::new(),
             engine: Engine::new(config, now),
             verdicts: Verdicts::with_capacity(VERDICTS_PER_TURN_MAX),
-            own: Vec::with_capacity(pulsegate_codec::limits::HEARTBEATS_PER_FRAME_MAX),
+            own: Vec::with_capacity(PARCELS_PER_TURN_MAX),
             dispatch: Dispatch::new(mailboxes),
+            mail: Vec::with_capacity(PARCELS_PER_TURN_MAX),
             outbox,
             handed_over: 0,
             tally: Tally::default(),
@@ -77,7 +80,6 @@ impl Shard {
         if !batch.header.mixes_lanes() && batch.lane().shard(dispatch.shard_count()) == self.index {
             self.engine.on_heartbeats(batch.heartbeats, received_at, &mut self.verdicts);
         } else {
-            self.own.clear();
             for heartbeat in batch.heartbeats {
                 match dispatch.owner(heartbeat.node_id) {
                     owner if owner == self.index => self.own.push(*heartbeat),
@@ -85,6 +87,7 @@ impl Shard {
                 }
             }
             self.engine.on_heartbeats(&self.own, received_at, &mut self.verdicts);
+            self.own.clear();
         }
         for descriptor in batch.descriptors() {
             match dispatch.owner(descriptor.node_id()) {
@@ -102,34 +105,37 @@ impl Shard {
         }
     }
 
-    /// Takes what other shards passed on. True when more is left for the next turn.
-    pub fn on_mail(&mut self, now: Timestamp) -> bool {
-        self.own.clear();
-        for _ in 0..PARCELS_PER_TURN_MAX {
-            match self.dispatch.mailbox(self.index).take() {
-                None => {
-                    self.take_own(now);
-                    return false;
-                }
-                Some(Parcel::Heartbeat(heartbeat)) => self.own.push(heartbeat),
-                // A parcel of another kind may follow from a heartbeat before it: keep their order.
-                Some(Parcel::Facts(facts)) => {
-                    self.take_own(now);
-                    self.engine.on_descriptor(&descriptor_of(&facts), now);
-                }
-                Some(Parcel::Departure(departure)) => self.depart(departure, now),
-            }
-            if self.own.len() == self.own.capacity() {
-                self.take_own(now);
-            }
+    /// Takes parcels out of the mailbox, for [`Self::on_mail`]; true when more is left for the next turn. The caller
+    /// reads the clock in between: a stamp older than the arrival of a heartbeat would let its node fail early.
+    pub fn gather_mail(&mut self) -> bool {
+        let mailbox = self.dispatch.mailbox(self.index);
+        while self.mail.len() < PARCELS_PER_TURN_MAX {
+            let Some(parcel) = mailbox.take() else { return false };
+            self.mail.push(parcel);
         }
-        self.take_own(now);
         true
     }
 
-    fn depart(&mut self, departure: Departure, now: Timestamp) {
+    /// Acts on the gathered parcels, all of which had arrived by `now`.
+    pub fn on_mail(&mut self, now: Timestamp) {
+        let mut mail = std::mem::take(&mut self.mail);
+        for parcel in mail.drain(..) {
+            if let Parcel::Heartbeat(heartbeat) = parcel {
+                self.own.push(heartbeat);
+                continue;
+            }
+            // A parcel of another kind may follow from a heartbeat before it: keep their order.
+            self.take_own(now);
+            match parcel {
+                Parcel::Heartbeat(_) => unreachable!("taken above"),
+                Parcel::Facts(facts) => self.engine.on_descriptor(&descriptor_of(&facts), now),
+                Parcel::Departure(departure) => {
+                    self.engine.on_departure(departure, now, &mut self.verdicts);
+                }
+            }
+        }
         self.take_own(now);
-        self.engine.on_departure(departure, now, &mut self.verdicts);
+        self.mail = mail;
     }
 
     fn take_own(&mut self, now: Timestamp) {

@@ -18,9 +18,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use pulsegate_engine::{Duration, Timestamp};
 
 use crate::counters::{Cell, CounterPage};
+use crate::handoff::MAILBOX_PARCELS_MAX;
 use crate::io::control_wake::ControlWake;
 use crate::io::{Clock, Receiver, ReceiverError};
-use crate::shard::Shard;
+use crate::shard::{PARCELS_PER_TURN_MAX, Shard};
 
 /// How long a worker waits when verdicts found no room, before it offers them again.
 pub const HELD_UP_WAIT: Duration = Duration::from_millis(1);
@@ -82,7 +83,7 @@ impl Worker {
         self.receiver.wait(timeout)?;
         let now = self.begin_turn();
         self.reap(now)?;
-        self.mail_left = self.shard.on_mail(now);
+        self.take_mail();
         if self.shard.next_deadline().is_some_and(|deadline| deadline <= now) {
             // Whatever arrived up to this moment is taken before anything is called silent at this moment.
             let horizon = self.clock.now();
@@ -100,8 +101,21 @@ impl Worker {
             // A stamp older than the datagram would let its node's deadline pass early: read the clock every round.
             self.reap(self.clock.now())?;
         }
-        self.mail_left = self.shard.on_mail(self.clock.now());
+        // As with the socket: no more passes than the mailbox can have held when the drain began.
+        for _ in 0..=MAILBOX_PARCELS_MAX / PARCELS_PER_TURN_MAX {
+            self.take_mail();
+            if !self.mail_left {
+                break;
+            }
+        }
         Ok(())
+    }
+
+    /// Takes what the mailbox holds.
+    fn take_mail(&mut self) {
+        self.mail_left = self.shard.gather_mail();
+        // Read after the parcels were taken: another shard may have received them a moment ago.
+        self.shard.on_mail(self.clock.now());
     }
 
     /// Takes what the receiver has frozen; all of it arrived before `received_at`.

@@ -9,5 +9,6 @@ mod crash;
 mod harness;
 mod heartbeats;
 mod hostile;
+mod judged;
 mod refusals;
 mod without_io_uring;

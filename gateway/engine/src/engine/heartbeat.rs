@@ -2,8 +2,9 @@
 //!
 //! A batch is walked in pieces, each of them twice: first all nodes of the piece are looked up, then all are updated.
 //! The lookups do not depend on each other, so the processor has the cache misses of many of them under way at the
-//! same time; looked up and updated one by one, each miss would be waited for. (A prefetch instruction would need
-//! `unsafe`, and buys nothing over this.)
+//! same time; looked up and updated one by one, each miss would be waited for. A prefetch instruction would need
+//! `unsafe`. Splitting the lookup itself into passes (all tags, then all records) was tried: 15 % faster in batches of
+//! eight and more at a million nodes, much slower for single heartbeats; not worth its code.
 
 use pulsegate_codec::{Heartbeat, Sequence};
 
