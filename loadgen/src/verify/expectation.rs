@@ -127,6 +127,9 @@ impl Expectation {
         } else {
             return None;
         };
+        // What may have been reported was so before the silence ended, or a moment later. A longer reach would take the
+        // event of the node's next silence.
+        let lateness_max = if certainty == Certainty::Must { LATE_MAX } else { timeouts.tolerance };
         let restarts = fact.kind == FactKind::Restarted;
         Some(Self {
             node: fact.node,
@@ -134,7 +137,7 @@ impl Expectation {
             deadline: fact.from.before + timeout,
             certainty,
             belongs_from: fact.from.before,
-            belongs_until: fact.at.after + LATE_MAX,
+            belongs_until: fact.at.after + lateness_max,
             incarnation: (!restarts).then_some(fact.incarnation.0),
             or_restarted_from: None,
         })

@@ -54,8 +54,8 @@ pub struct Judgement {
     pub order_violations: u64,
     /// Events that repeat the one before.
     pub duplicates: u64,
-    /// Decision minus deadline of each true failure, where the deadline is the last sign's handing over plus the
-    /// failed timeout, in microseconds.
+    /// Decision minus deadline of each true failure, where the deadline is the last sign's handing over plus
+    /// the failed timeout, in microseconds.
     pub lateness_us: Histogram<u64>,
     /// What the gateway itself says of the same.
     pub gateway_lateness_us: Histogram<u64>,
@@ -89,7 +89,8 @@ impl Judgement {
         &self.tallies[kind as usize]
     }
 
-    /// Whether everything that happened was reported, nothing else was, and nothing early, twice or out of order.
+    /// Whether everything that happened was reported, nothing else was, and nothing early, twice or out of
+    /// order.
     #[must_use]
     pub fn is_clean(&self) -> bool {
         let complete = self.tallies.iter().all(|tally| tally.missed == 0 && tally.invented == 0);

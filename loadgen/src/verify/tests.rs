@@ -1,5 +1,5 @@
-//! Goal: each kind of wrong report is found, and a right one is not blamed. Method: a small fleet whose signs are
-//! noted as the generator would, a perfect report of it, and one change at a time.
+//! Goal: each kind of wrong report is found, and a right one is not blamed. Method: a small fleet whose signs
+//! are noted as the generator would, a perfect report of it, and one change at a time.
 
 use pulsegate_codec::{Incarnation, Sequence};
 
@@ -274,4 +274,19 @@ fn problems_are_told_in_words_and_not_without_end() {
     let judgement = judge_events(many);
     assert_eq!(judgement.problems.len(), PROBLEMS_MAX);
     assert_eq!(judgement.tally(EventKind::Left).invented, 100);
+}
+
+/// Goal: a silence that need not be reported does not take the event of a later one that must be. Method: a gap of
+/// exactly the suspect timeout, of which nothing is said, and a longer one two seconds after it.
+#[test]
+fn borderline_silence_does_not_take_the_event_of_the_next_one() {
+    let mut truth = GroundTruth::new(1, timeouts());
+    beats(&mut truth, 0, 1, (0..=5).chain(8..=10).chain(14..=20));
+    let events = vec![
+        event(0, EventKind::Joined, 1, 1_001),
+        event(0, EventKind::Suspected, 2, 13_002),
+        event(0, EventKind::Recovered, 3, 14_001),
+    ];
+    let judgement = judge(&truth.close(END), events, &timeouts(), END);
+    assert_eq!(judgement.problems, []);
 }
