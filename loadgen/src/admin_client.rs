@@ -1,7 +1,7 @@
 //! Asks the gateway how it is: one HTTP/1.1 GET over TCP, answered with JSON.
 //!
-//! `Connection: close` and a bounded read keep the client this small. It follows no redirects and speaks no TLS: the
-//! admin port is on this machine.
+//! `Connection: close` and a bounded read keep the client this small. It follows no redirects and speaks no
+//! TLS: the admin port is on this machine.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};

@@ -1,7 +1,7 @@
 //! Sends bad datagrams and says what the gateway's counters of refusals should have gained.
 //!
-//! Each datagram passes through this crate's own decoder first: that names the one reason, and keeps back the rare
-//! one that is no bad datagram after all.
+//! Each datagram passes through this crate's own decoder first: that names the one reason, and keeps back the
+//! rare one that is no bad datagram after all.
 
 use std::collections::BTreeMap;
 use std::fmt;

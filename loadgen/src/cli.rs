@@ -24,8 +24,8 @@ pub struct Cli {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Let a fleet beat, inject faults, and judge what the gateway reports. Exits 0 only if every fault was reported and
-    /// nothing else.
+    /// Let a fleet beat, inject faults, and judge what the gateway reports. Exits 0 only if every fault was
+    /// reported and nothing else.
     Run(RunArguments),
     /// Send datagrams that are no heartbeats, and say how many of each kind.
     Blast(BlastArguments),

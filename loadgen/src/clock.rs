@@ -1,8 +1,9 @@
 //! The only reader of clocks in this crate.
 //!
-//! The monotonic clock paces the run and times what is sent. The wall clock is read once, at start, to translate between
-//! the run's moments and the times in the gateway's events: both processes are on one machine, whose two clocks run at
-//! the same pace unless somebody steps the wall clock ([`Clock::wall_clock_stepped_us`] tells).
+//! The monotonic clock paces the run and times what is sent. The wall clock is read once, at start, to
+//! translate between the run's moments and the times in the gateway's events: both processes are on one
+//! machine, whose two clocks run at the same pace unless somebody steps the wall clock
+//! ([`Clock::wall_clock_stepped_us`] tells).
 
 #![expect(
     clippy::disallowed_methods,

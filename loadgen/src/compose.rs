@@ -1,7 +1,7 @@
 //! From beats to datagrams: frames of the wire, each with a note of whom it speaks for.
 //!
-//! A batch becomes one frame, or several if descriptors make it too long for a datagram. Datagrams are recycled: after
-//! the first second of a run nothing is allocated a heartbeat.
+//! A batch becomes one frame, or several if descriptors make it too long for a datagram. Datagrams are
+//! recycled: after the first second of a run nothing is allocated a heartbeat.
 
 use pulsegate_codec::encode::{BatchEncoder, Compression};
 use pulsegate_codec::limits::DATAGRAM_BYTES_DEFAULT;
@@ -178,7 +178,8 @@ mod tests {
         datagrams
     }
 
-    /// Decodes every datagram, checks it against its note, and returns the numbers of heartbeats and descriptors.
+    /// Decodes every datagram, checks it against its note, and returns the numbers of heartbeats and
+    /// descriptors.
     fn decode_all(fleet: &Fleet, datagrams: &[Datagram]) -> (usize, usize) {
         let mut decoder = Decoder::new();
         let (mut heartbeats, mut descriptors) = (0, 0);

@@ -5,8 +5,9 @@
 //!  beats due ───▶ composed into datagrams ─┴─▶ network ──▶ outbox ──▶ kernel ──▶ ground truth
 //! ```
 //!
-//! The loop never wakes more often than once a millisecond, so that a large fleet costs little; the beats of that
-//! millisecond leave together. When it falls behind, it sends what is due in pieces of [`OUTBOX_DATAGRAMS_MAX`].
+//! The loop never wakes more often than once a millisecond, so that a large fleet costs little; the beats of
+//! that millisecond leave together. When it falls behind, it sends what is due in pieces of
+//! [`OUTBOX_DATAGRAMS_MAX`].
 
 use pulsegate_codec::DepartureReason;
 
@@ -110,7 +111,8 @@ impl Drive {
         &self.counters
     }
 
-    /// Sends everything that is due before `end`. Calls `on_pause` before each sleep, and stops if that says false.
+    /// Sends everything that is due before `end`. Calls `on_pause` before each sleep, and stops if that says
+    /// false.
     ///
     /// # Errors
     /// If the path to the gateway is broken.

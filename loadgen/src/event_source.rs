@@ -1,7 +1,7 @@
 //! Where the events come from: the gateway's event log on this machine.
 //!
-//! This is the only file that knows. A client of the Kafka protocol takes its place without a change elsewhere: it, too,
-//! hands over the values of new records in the order of each partition.
+//! This is the only file that knows. A client of the Kafka protocol takes its place without a change
+//! elsewhere: it, too, hands over the values of new records in the order of each partition.
 
 use std::path::{Path, PathBuf};
 

@@ -1,8 +1,8 @@
 //! What will go wrong: a plan of faults, drawn from a seed before the run.
 //!
-//! Each chosen node gets one fault, at a random time within the window that the [`Timeline`] leaves for its kind, so
-//! that what it causes can be seen before the end. The plan says what the generator does to its fleet; what truly
-//! happened is for [`crate::ground_truth`] to say. Pure.
+//! Each chosen node gets one fault, at a random time within the window that the [`Timeline`] leaves for its
+//! kind, so that what it causes can be seen before the end. The plan says what the generator does to its
+//! fleet; what truly happened is for [`crate::ground_truth`] to say. Pure.
 
 use std::fmt;
 

@@ -8,12 +8,12 @@
 //!  relay-001 ── lane 00 ── batch 612: …
 //! ```
 //!
-//! A relay groups its nodes by lane, so that every frame goes whole to one shard, and splits a lane evenly into
-//! batches of at most so many nodes. With `mix_lanes` it takes its nodes as they come.
+//! A relay groups its nodes by lane, so that every frame goes whole to one shard, and splits a lane evenly
+//! into batches of at most so many nodes. With `mix_lanes` it takes its nodes as they come.
 //!
-//! A node keeps its incarnation and its sequence here, so a heartbeat that gets lost later has used its number, as in
-//! life. The fleet does not know when anybody beats ([`crate::schedule`]) and what becomes of it
-//! ([`crate::network`]). Pure: no clock, no socket; 24 bytes a node.
+//! A node keeps its incarnation and its sequence here, so a heartbeat that gets lost later has used its
+//! number, as in life. The fleet does not know when anybody beats ([`crate::schedule`]) and what becomes of
+//! it ([`crate::network`]). Pure: no clock, no socket; 24 bytes a node.
 
 use pulsegate_codec::{
     Departure, DepartureReason, Heartbeat, Incarnation, Lane, NodeDescriptor, NodeId, NodeStatus, Sequence,
@@ -43,7 +43,8 @@ pub struct FleetOptions {
     pub mix_lanes: bool,
     /// The incarnation of every node at start.
     pub first_incarnation: Incarnation,
-    /// With how many of its first heartbeats (and of those after a restart or a move) a node sends its descriptor.
+    /// With how many of its first heartbeats (and of those after a restart or a move) a node sends its
+    /// descriptor.
     pub described_beats: u8,
 }
 
@@ -92,8 +93,9 @@ impl Beat {
     /// The heartbeat as the codec takes it.
     #[must_use]
     pub fn heartbeat(&self, sent_offset_us: u32) -> Heartbeat {
-        // Load wanders from beat to beat but stays two bytes long on the wire: equal batches make frames of equal
-        // size, which UDP_SEGMENT needs. Without a progress counter, 64 nodes fit a frame whatever their offsets.
+        // Load wanders from beat to beat but stays two bytes long on the wire: equal batches make frames of
+        // equal size, which UDP_SEGMENT needs. Without a progress counter, 64 nodes fit a frame whatever
+        // their offsets.
         let wander = (self.node_id.0 ^ u64::from(self.sequence.0)) % 768;
         Heartbeat {
             node_id: self.node_id,
@@ -125,7 +127,8 @@ const _: () = assert!(size_of::<Node>() == 24);
 pub struct FleetBatch {
     /// Who sends it.
     pub relay: RelayIndex,
-    /// Batches of one group belong to one relay and one lane (one relay, if lanes are mixed) and beat together.
+    /// Batches of one group belong to one relay and one lane (one relay, if lanes are mixed) and beat
+    /// together.
     pub group: u32,
     nodes: Vec<NodeIndex>,
 }
@@ -306,7 +309,8 @@ impl Fleet {
         }
     }
 
-    /// Lets another relay speak for a node from its next beat on, in that relay's emptiest batch of the node's lane.
+    /// Lets another relay speak for a node from its next beat on, in that relay's emptiest batch of the
+    /// node's lane.
     ///
     /// False, and nothing changed, if the relay speaks for the node already or sends no batch of that lane.
     pub fn move_to(&mut self, node: NodeIndex, relay: RelayIndex) -> bool {
@@ -328,7 +332,8 @@ impl Fleet {
         true
     }
 
-    /// Builds a node's descriptor and hands it to `use_descriptor`: name, zone, labels `rack` and `relay`, interval.
+    /// Builds a node's descriptor and hands it to `use_descriptor`: name, zone, labels `rack` and `relay`,
+    /// interval.
     pub fn describe<Output>(
         &self,
         node: NodeIndex,

@@ -1,8 +1,9 @@
 //! What truly happened to every node, from the datagrams that were handed to the kernel, and when.
 //!
-//! Not from what was planned: if the generator itself stalls, its nodes truly fell silent, and the gateway is right to
-//! say so. Each datagram has a [`Span`]: the clock before and after the call that handed it over. The gateway cannot
-//! have received it before the one, and a generator that was descheduled in between is no reason to blame anybody.
+//! Not from what was planned: if the generator itself stalls, its nodes truly fell silent, and the gateway is
+//! right to say so. Each datagram has a [`Span`]: the clock before and after the call that handed it over.
+//! The gateway cannot have received it before the one, and a generator that was descheduled in between is no
+//! reason to blame anybody.
 //!
 //! ```text
 //!  signs of one node   x   x   x               x   x     x'  x'  …        │ end of judgement
@@ -10,10 +11,10 @@
 //!  facts               Joined (second sign)    HeardAgain  Restarted      SilentToTheEnd
 //! ```
 //!
-//! Only what deviates is kept: 28 bytes a node for its latest sign, and one [`Fact`] for a join, a restart, a goodbye,
-//! or a gap that comes near the suspect timeout. The same rules as the gateway's decide which sign counts: a heartbeat
-//! of an older incarnation, or not newer than the latest one, is no news. [`crate::verify`] turns facts into what must,
-//! may and must not be reported.
+//! Only what deviates is kept: 28 bytes a node for its latest sign, and one [`Fact`] for a join, a restart, a
+//! goodbye, or a gap that comes near the suspect timeout. The same rules as the gateway's decide which sign
+//! counts: a heartbeat of an older incarnation, or not newer than the latest one, is no news.
+//! [`crate::verify`] turns facts into what must, may and must not be reported.
 
 use std::cmp::Ordering;
 
@@ -99,7 +100,8 @@ pub struct Fact {
     pub incarnation: Incarnation,
     /// What happened.
     pub kind: FactKind,
-    /// Whether the node counted as a member before `at`. What happens to a node that does not, nobody need report.
+    /// Whether the node counted as a member before `at`. What happens to a node that does not, nobody need
+    /// report.
     pub was_member: bool,
 }
 
@@ -130,8 +132,8 @@ impl Latest {
         standing: Standing::Unheard,
     };
 
-    /// Whether this sign is news after what is known: a later run, or a later heartbeat of the same run. A goodbye carries
-    /// the sequence of the last heartbeat, and counts once.
+    /// Whether this sign is news after what is known: a later run, or a later heartbeat of the same run. A
+    /// goodbye carries the sequence of the last heartbeat, and counts once.
     fn is_followed_by(&self, sign: &Sign) -> bool {
         if self.standing == Standing::Unheard {
             return !sign.departs;
@@ -206,7 +208,8 @@ impl GroundTruth {
             Standing::Unheard | Standing::Gone if sign.departs => (Standing::Gone, None),
             Standing::Unheard | Standing::Gone => (Standing::HeardOnce, None),
             _ if sign.departs => (Standing::Gone, Some(FactKind::Left)),
-            // A new node's second run says nothing of its first, and one that stays silent for long is new again.
+            // A new node's second run says nothing of its first, and one that stays silent for long is new
+            // again.
             Standing::HeardOnce if newer_run => (Standing::HeardOnce, None),
             Standing::HeardOnce if gap_min > self.timeouts.failed + self.timeouts.tolerance => {
                 (Standing::HeardOnce, None)
@@ -220,8 +223,8 @@ impl GroundTruth {
         }
     }
 
-    /// Ends the record: what was silent then is silent to the end. Returns the facts, sorted by node, each node's in
-    /// the order in which they happened.
+    /// Ends the record: what was silent then is silent to the end. Returns the facts, sorted by node, each
+    /// node's in the order in which they happened.
     #[must_use]
     pub fn close(mut self, judged_until: Moment) -> Vec<Fact> {
         for (index, latest) in (0_u32..).zip(&self.latest) {

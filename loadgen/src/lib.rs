@@ -1,9 +1,9 @@
 //! The load generator of Pulsegate: a simulated fleet that knows the truth about itself, and a judge.
 //!
 //! A [`fleet`] beats by a [`schedule`], through a [`network`] that loses, copies and delays, while a plan of
-//! [`faults`] strikes it. [`ground_truth`] keeps what truly happened, and [`verify`] compares that with the events
-//! that the gateway reported. All of these are pure: they are told the time and a seed, so the simulation of the engine
-//! drives the same fleet without a socket.
+//! [`faults`] strikes it. [`ground_truth`] keeps what truly happened, and [`verify`] compares that with the
+//! events that the gateway reported. All of these are pure: they are told the time and a seed, so the
+//! simulation of the engine drives the same fleet without a socket.
 //!
 //! ```text
 //!  faults ─▶ fleet ─▶ compose ─▶ network ─▶ sender ──UDP──▶ gateway ──▶ event log ─▶ event_source ─▶ watch
@@ -11,8 +11,8 @@
 //!         schedule                              └──▶ ground_truth ──▶ verify ──▶ report ◀──────────────┘
 //! ```
 //!
-//! [`run()`] is one run as the command line and the demo make it. [`blast`] sends what is no heartbeat. Only [`clock`]
-//! reads clocks, only [`event_source`] knows where events come from.
+//! [`run()`] is one run as the command line and the demo make it. [`blast`] sends what is no heartbeat. Only
+//! [`clock`] reads clocks, only [`event_source`] knows where events come from.
 
 pub mod admin_client;
 pub mod blast;

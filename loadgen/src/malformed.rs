@@ -1,8 +1,9 @@
-//! Datagrams that are no heartbeats, drawn from a seed: what a gateway must refuse, each for one named reason.
+//! Datagrams that are no heartbeats, drawn from a seed: what a gateway must refuse, each for one named
+//! reason.
 //!
-//! Several kinds start from a good frame of the fleet that `run` simulates, in a later incarnation: if the gateway
-//! accepted such a datagram by mistake, a living node would restart or a new one appear, and the judge of that run
-//! would see it. Pure.
+//! Several kinds start from a good frame of the fleet that `run` simulates, in a later incarnation: if the
+//! gateway accepted such a datagram by mistake, a living node would restart or a new one appear, and the
+//! judge of that run would see it. Pure.
 
 use pulsegate_codec::encode::Compression;
 use pulsegate_codec::frame::{
@@ -151,7 +152,8 @@ impl BadDatagrams {
         self.payload = payload;
     }
 
-    /// An ordinary zstd frame (RFC 8878, section 3.1) of blocks that each repeat one byte up to 128 KiB times.
+    /// An ordinary zstd frame (RFC 8878, section 3.1) of blocks that each repeat one byte up to 128 KiB
+    /// times.
     fn zstd_bomb(&mut self, target: &mut Vec<u8>) {
         const MAGIC: [u8; 4] = 0xfd2f_b528_u32.to_le_bytes();
         /// No content size, no dictionary; a window of 128 KiB (2 to the power of 10 + 7).
@@ -178,7 +180,8 @@ impl BadDatagrams {
         let ids = 1 + self.random.index(20);
         let sequences = ids + 1 + self.random.index(20);
         self.payload.clear();
-        // Packed fields 4 (node_id, fixed64) and 5 (sequence, one-byte varints): tag, length below 128 or two bytes.
+        // Packed fields 4 (node_id, fixed64) and 5 (sequence, one-byte varints): tag, length below 128 or two
+        // bytes.
         self.payload.push(4 << 3 | 2);
         append_length(ids * 8, &mut self.payload);
         for _ in 0..ids {
@@ -254,8 +257,8 @@ mod tests {
 
     use super::*;
 
-    /// Every kind is refused, and for the reason that its name promises. Only random bytes under a right checksum may, once in a while,
-    /// be a frame after all.
+    /// Every kind is refused, and for the reason that its name promises. Only random bytes under a right
+    /// checksum may, once in a while, be a frame after all.
     #[test]
     fn what_is_supplied_is_bad() {
         let (mut supply, mut decoder) = (BadDatagrams::new(1), Decoder::new());

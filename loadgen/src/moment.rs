@@ -1,7 +1,7 @@
 //! Time inside the generator: microseconds since the run began, on a clock that never goes back.
 //!
-//! Everything that decides takes a [`Moment`] and reads no clock. `clock.rs` makes moments from the real clock; the
-//! simulation makes them from nothing.
+//! Everything that decides takes a [`Moment`] and reads no clock. `clock.rs` makes moments from the real
+//! clock; the simulation makes them from nothing.
 
 pub use std::time::Duration;
 

@@ -8,9 +8,9 @@
 //!                                  or too long)  ───────────────▲
 //! ```
 //!
-//! The fate of a datagram follows from the seed and from its number alone, so a run can be repeated. What a datagram
-//! is does not matter here: the generator passes frames, the simulation whatever it likes. A network without faults
-//! hands everything through in order. Pure: it is told the time.
+//! The fate of a datagram follows from the seed and from its number alone, so a run can be repeated. What a
+//! datagram is does not matter here: the generator passes frames, the simulation whatever it likes. A network
+//! without faults hands everything through in order. Pure: it is told the time.
 
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
@@ -90,7 +90,8 @@ impl<Datagram: Clone> Network<Datagram> {
         Self { options, random, in_flight: BinaryHeap::new(), held: Vec::new(), counters, order_next: 0 }
     }
 
-    /// Takes a datagram in. Gives it back if it is lost, so that the caller can count it and reuse its memory.
+    /// Takes a datagram in. Gives it back if it is lost, so that the caller can count it and reuse its
+    /// memory.
     pub fn send(&mut self, datagram: Datagram, now: Moment) -> Option<Datagram> {
         self.counters.sent += 1;
         // Drawn in this order for every datagram, needed or not: a fate depends on nothing but the number.
@@ -221,7 +222,8 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_sent_is_lost_or_delivered_and_the_seed_decides(
-            seed: u64, loss in 0.0..0.5, duplicate in 0.0..0.5, reorder in 0.0..0.5, reorder_by in 0_u32..10, jitter_ms in 0_u64..50
+            seed: u64, loss in 0.0..0.5, duplicate in 0.0..0.5,
+            reorder in 0.0..0.5, reorder_by in 0_u32..10, jitter_ms in 0_u64..50
         ) {
             let jitter = Duration::from_millis(jitter_ms);
             let options = NetworkOptions { loss, duplicate, reorder, reorder_by, jitter, seed };

@@ -21,7 +21,8 @@ pub struct RunOptions {
     pub nodes: u32,
     /// How long the fleet beats.
     pub seconds: u64,
-    /// Time between two heartbeats of a node, in milliseconds.
+    /// Time between two heartbeats of a node, in milliseconds. The gateway must allow it (it clamps what it does
+    /// not), or its timeouts are others than those that the judge expects.
     pub interval_ms: u32,
     /// Most nodes in a frame.
     pub batch_nodes: u32,

@@ -1,4 +1,5 @@
-//! Seeded randomness: SplitMix64 (Steele, Lea, Flood: "Fast splittable pseudorandom number generators", 2014).
+//! Seeded randomness: SplitMix64 (Steele, Lea, Flood: "Fast splittable pseudorandom number generators",
+//! 2014).
 //!
 //! The same seed gives the same run on every machine, which is the whole requirement. Not for secrets.
 
@@ -43,7 +44,8 @@ impl Random {
 
     /// A number from 0 to `bound - 1`; 0 if `bound` is 0.
     ///
-    /// The high half of a product (Lemire, 2019) without the rejection step: the bias is below `bound / 2^64`.
+    /// The high half of a product (Lemire, 2019) without the rejection step: the bias is below `bound /
+    /// 2^64`.
     pub fn below(&mut self, bound: u64) -> u64 {
         self.next().carrying_mul(bound, 0).1
     }

@@ -2,8 +2,8 @@
 //!
 //! The first keys of the JSON are what scripts rely on, and keep their names: `nodes`, `heartbeats_sent`,
 //! `heartbeats_accepted`, `failures_injected`, `failures_reported`, `false_failures`, `missed_failures`,
-//! `recoveries_injected`, `recoveries_reported`, `early_verdicts`, `lateness_ms` with `p50`, `p99`, `p999` and `max`,
-//! `heartbeats_per_cpu_second` and `bytes_per_heartbeat`. More may follow them.
+//! `recoveries_injected`, `recoveries_reported`, `early_verdicts`, `lateness_ms` with `p50`, `p99`, `p999`
+//! and `max`, `heartbeats_per_cpu_second` and `bytes_per_heartbeat`. More may follow them.
 
 mod evidence;
 mod figures;
@@ -18,7 +18,8 @@ use crate::verify::{EventKind, Judgement};
 pub use evidence::{Evidence, Traffic, TrafficCounts};
 pub use figures::{EventFigures, GatewayFigures, LatenessMs, Planned, RunFigures, TrafficFigures};
 
-/// What a run found. The order of the fields is the order in the JSON, where the parts stand without their names.
+/// What a run found. The order of the fields is the order in the JSON, where the parts stand without their
+/// names.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
     /// Nodes of the fleet.
@@ -41,15 +42,16 @@ pub struct Report {
     pub recoveries_reported: u64,
     /// Suspicions and failures decided before the node's last heartbeat plus the timeout.
     pub early_verdicts: u64,
-    /// Decision of a failure minus its deadline, where the deadline is the handing over of the node's last heartbeat plus
-    /// the failed timeout.
+    /// Decision of a failure minus its deadline, where the deadline is the handing over of the node's last
+    /// heartbeat plus the failed timeout.
     pub lateness_ms: LatenessMs,
     /// Heartbeats that the gateway accepted per second of its CPU time, in the steady part; 0 if not known.
     pub heartbeats_per_cpu_second: f64,
     /// UDP payload per heartbeat, in the steady part.
     pub bytes_per_heartbeat: f64,
 
-    /// Whether everything that happened was reported, nothing else was, and every planned failure took effect.
+    /// Whether everything that happened was reported, nothing else was, and every planned failure took
+    /// effect.
     pub clean: bool,
     /// Events of other kinds.
     #[serde(flatten)]

@@ -63,7 +63,8 @@ pub enum RunError {
 /// `on_progress` is called about ten times a second.
 ///
 /// # Errors
-/// [`RunError`] if there is no verdict. A verdict against the gateway is not an error: see [`Report::is_clean`].
+/// [`RunError`] if there is no verdict. A verdict against the gateway is not an error: see
+/// [`Report::is_clean`].
 pub fn run(options: &RunOptions, on_progress: &mut dyn FnMut(&Progress)) -> Result<Report, RunError> {
     options.check()?;
     let status_before = fetch_status(options.admin)?;

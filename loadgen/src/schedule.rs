@@ -1,12 +1,12 @@
 //! Who beats when: open loop, one due time a batch.
 //!
-//! Batch `b` is due at `start + phase(b) + k * interval + jitter(b, k)` for k = 0, 1, 2 …, whatever happened to its
-//! earlier beats. A generator that stalls finds every missed beat still due, with the time at which it was meant to
-//! be sent, and so neither hides its own stalls nor sends less than it promised (coordinated omission: Tene, "How NOT
-//! to measure latency").
+//! Batch `b` is due at `start + phase(b) + k * interval + jitter(b, k)` for k = 0, 1, 2 …, whatever happened
+//! to its earlier beats. A generator that stalls finds every missed beat still due, with the time at which it
+//! was meant to be sent, and so neither hides its own stalls nor sends less than it promised (coordinated
+//! omission: Tene, "How NOT to measure latency").
 //!
-//! Batches of one group share a phase, so that frames of one lane leave together and can form a train. With `herd`
-//! all phases are zero. Pure: it is told the time. A heap of one entry a batch; nothing a node.
+//! Batches of one group share a phase, so that frames of one lane leave together and can form a train. With
+//! `herd` all phases are zero. Pure: it is told the time. A heap of one entry a batch; nothing a node.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -127,11 +127,12 @@ mod tests {
     }
 
     proptest! {
-        /// Whenever the generator gets to run, the same beats are due with the same intended times: stalls change
-        /// nothing. Compared: one look at the end, and looks at random moments.
+        /// Whenever the generator gets to run, the same beats are due with the same intended times: stalls
+        /// change nothing. Compared: one look at the end, and looks at random moments.
         #[test]
         fn stalls_neither_lose_nor_move_a_beat(
-            seed: u64, batches in 1_u32..50, jitter_ms in 0_u64..500, mut looks in prop::collection::vec(0_u64..10_000, 0..20)
+            seed: u64, batches in 1_u32..50, jitter_ms in 0_u64..500,
+            mut looks in prop::collection::vec(0_u64..10_000, 0..20)
         ) {
             let options = ScheduleOptions { jitter: Duration::from_millis(jitter_ms), ..options(seed) };
             let end = Moment::from_milliseconds(10_000);

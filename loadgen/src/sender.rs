@@ -1,8 +1,9 @@
 //! Hands datagrams to the kernel: one connected socket a relay, neighbours of equal size in one call.
 //!
-//! `UDP_SEGMENT` (udp(7), Linux 4.18) takes a buffer and a size and sends a train of datagrams of that size; only the
-//! last may be shorter. A receiver that asked for `UDP_GRO` gets the train whole, steered by its first frame, so a train
-//! stays within one lane. Where the kernel or a device refuses segmentation, datagrams go one by one from then on.
+//! `UDP_SEGMENT` (udp(7), Linux 4.18) takes a buffer and a size and sends a train of datagrams of that size;
+//! only the last may be shorter. A receiver that asked for `UDP_GRO` gets the train whole, steered by its
+//! first frame, so a train stays within one lane. Where the kernel or a device refuses segmentation,
+//! datagrams go one by one from then on.
 //!
 //! What the kernel answers, and what it means here:
 //!
@@ -131,7 +132,8 @@ impl Sender {
         Ok(())
     }
 
-    /// Sends bytes that are no frame of the fleet, through the first relay's socket. False if the kernel took nothing.
+    /// Sends bytes that are no frame of the fleet, through the first relay's socket. False if the kernel took
+    /// nothing.
     ///
     /// # Errors
     /// [`SendError`].
@@ -243,7 +245,8 @@ fn segment_control(segment_bytes: usize) -> [u8; CONTROL_BYTES] {
     control
 }
 
-/// How many of the first datagrams can go as one train: one relay, one class, one size; a shorter one ends it.
+/// How many of the first datagrams can go as one train: one relay, one class, one size; a shorter one ends
+/// it.
 fn train_length(datagrams: &[Datagram]) -> usize {
     let first = &datagrams[0];
     let size = first.bytes.len();

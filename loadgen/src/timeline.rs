@@ -5,8 +5,8 @@
 //!  |─ joins ──|──────── faults strike ────────────|── their verdicts fall due ──────|── quiet ──────|
 //! ```
 //!
-//! A fault strikes only when its last verdict can still be seen before the end, and judgement ends while the healthy
-//! nodes, who stop with the generator, are still within their suspect timeout. Pure arithmetic.
+//! A fault strikes only when its last verdict can still be seen before the end, and judgement ends while the
+//! healthy nodes, who stop with the generator, are still within their suspect timeout. Pure arithmetic.
 
 use crate::faults::FaultKind;
 use crate::ground_truth::Timeouts;
@@ -59,14 +59,16 @@ impl Timeline {
     /// The timeline of a run that sends for `seconds` at this interval, against these timeouts.
     ///
     /// # Errors
-    /// [`RunTooShort`] if one of the kinds of faults in `kinds` would find no time to strike; it names the slowest.
+    /// [`RunTooShort`] if one of the kinds of faults in `kinds` would find no time to strike; it names the
+    /// slowest.
     pub fn new(
         seconds: u64,
         interval: Duration,
         timeouts: &Timeouts,
         kinds: &[FaultKind],
     ) -> Result<Self, RunTooShort> {
-        // First heartbeats in the first interval, joins in the second; descriptors make the first frames many.
+        // First heartbeats in the first interval, joins in the second; descriptors make the first frames
+        // many.
         let settled = Moment::ZERO + interval * 3 + Duration::from_secs(2);
         let sending_end = Moment::ZERO + Duration::from_secs(seconds);
         let quiet = timeouts.suspect.saturating_sub(interval) / 2;

@@ -1,8 +1,8 @@
 //! The judge: compares what the gateway reported with what truly happened.
 //!
-//! Each [`Fact`] becomes expectations: a kind of event, whether it must or may be reported, from when on it can be
-//! true, and until when it belongs to this fact. Each expectation takes the first event of its kind in its time.
-//! Then:
+//! Each [`Fact`] becomes expectations: a kind of event, whether it must or may be reported, from when on it
+//! can be true, and until when it belongs to this fact. Each expectation takes the first event of its kind in
+//! its time. Then:
 //!
 //! ```text
 //!  expectation that must, without an event    missed
@@ -11,8 +11,9 @@
 //!  events of a node against their order       order violation; the same event twice: duplicate
 //! ```
 //!
-//! A gap within the tolerance of a timeout may be reported or not. A recovery must follow exactly those suspicions and
-//! failures that were reported (or should have been). Pure: two sorted lists in, one [`Judgement`] out.
+//! A gap within the tolerance of a timeout may be reported or not. A recovery must follow exactly those
+//! suspicions and failures that were reported (or should have been). Pure: two sorted lists in, one
+//! [`Judgement`] out.
 
 mod expectation;
 mod judgement;
@@ -47,13 +48,14 @@ pub struct ObservedEvent {
 
 const _: () = assert!(size_of::<ObservedEvent>() <= 32);
 
-/// How far the wall clocks of two processes on one machine, each converted from the same monotonic clock, may differ.
+/// How far the wall clocks of two processes on one machine, each converted from the same monotonic clock, may
+/// differ.
 pub const CLOCK_TOLERANCE: Duration = Duration::from_millis(1);
 
 /// Judges a run.
 ///
-/// `facts` as [`crate::ground_truth::GroundTruth::close`] returns them; `events` in the order of the log. Events
-/// decided after `judged_until` are set aside.
+/// `facts` as [`crate::ground_truth::GroundTruth::close`] returns them; `events` in the order of the log.
+/// Events decided after `judged_until` are set aside.
 #[must_use]
 pub fn judge(
     facts: &[Fact],
@@ -160,7 +162,8 @@ fn judge_fact(
     }
 }
 
-/// A node of this name may have been known from an earlier run, and its end may be noticed before it is heard anew.
+/// A node of this name may have been known from an earlier run, and its end may be noticed before it is heard
+/// anew.
 fn is_about_an_earlier_fleet(event: &ObservedEvent, facts: &[Fact]) -> bool {
     let of_the_end = matches!(event.kind, EventKind::Suspected | EventKind::Failed | EventKind::Forgotten);
     let first_sign = facts.first().map(|fact| fact.from.before);

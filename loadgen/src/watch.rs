@@ -1,7 +1,8 @@
-//! Watches the gateway from a thread of its own while the fleet beats: reads its events and asks for its status.
+//! Watches the gateway from a thread of its own while the fleet beats: reads its events and asks for its
+//! status.
 //!
-//! Events become small [`ObservedEvent`]s at once, so that a million of them fit in memory. The sending thread looks at
-//! two counters for its progress display and shares nothing else with this one.
+//! Events become small [`ObservedEvent`]s at once, so that a million of them fit in memory. The sending
+//! thread looks at two counters for its progress display and shares nothing else with this one.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -25,7 +26,8 @@ pub struct Watched {
     pub events: Vec<ObservedEvent>,
     /// Events that bring a node into being that the fleet does not have.
     pub invented_nodes: u64,
-    /// Other events that are not about the fleet: of an earlier fleet, of gateways and zones, of types unknown here.
+    /// Other events that are not about the fleet: of an earlier fleet, of gateways and zones, of types
+    /// unknown here.
     pub other_events: u64,
     /// Starts of a gateway: its state was lost in between.
     pub gateway_starts: u64,
@@ -61,7 +63,8 @@ pub struct Watch {
     thread: Option<JoinHandle<Result<Watched, EventSourceError>>>,
 }
 
-/// Relaxed everywhere: the counters are for display and the flag orders nothing; joining the thread orders the rest.
+/// Relaxed everywhere: the counters are for display and the flag orders nothing; joining the thread orders
+/// the rest.
 #[derive(Debug, Default)]
 struct Shared {
     is_ending: AtomicBool,

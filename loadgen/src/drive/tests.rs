@@ -1,5 +1,5 @@
-//! Goal: what is due is sent, once, and the truth is what was sent. Method: the loop's body is called with moments of
-//! the test's choice; a plain socket on loopback receives and is decoded after each call.
+//! Goal: what is due is sent, once, and the truth is what was sent. Method: the loop's body is called with
+//! moments of the test's choice; a plain socket on loopback receives and is decoded after each call.
 
 use std::net::UdpSocket;
 

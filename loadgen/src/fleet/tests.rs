@@ -18,8 +18,11 @@ fn beats_of_all(fleet: &mut Fleet) -> Vec<Beat> {
 
 proptest! {
     #[test]
-    fn every_node_is_in_exactly_one_batch(nodes in 1_u32..3_000, relays in 1_u32..5, batch_nodes in 1_u32..100, mix in any::<bool>()) {
-        let mut fleet = Fleet::new(FleetOptions { nodes, relays, batch_nodes, mix_lanes: mix, ..FleetOptions::default() });
+    fn every_node_is_in_exactly_one_batch(
+        nodes in 1_u32..3_000, relays in 1_u32..5, batch_nodes in 1_u32..100, mix_lanes in any::<bool>()
+    ) {
+        let options = FleetOptions { nodes, relays, batch_nodes, mix_lanes, ..FleetOptions::default() };
+        let mut fleet = Fleet::new(options);
         let beats = beats_of_all(&mut fleet);
         let distinct: BTreeSet<_> = beats.iter().map(|beat| beat.node).collect();
         prop_assert_eq!(beats.len(), nodes as usize);
@@ -27,7 +30,7 @@ proptest! {
         for batch in fleet.batches() {
             prop_assert!(batch.nodes.len() <= batch_nodes as usize && !batch.nodes.is_empty());
             let lanes: BTreeSet<_> = batch.nodes.iter().map(|&node| fleet.lane(node)).collect();
-            prop_assert!(mix || lanes.len() == 1);
+            prop_assert!(mix_lanes || lanes.len() == 1);
         }
     }
 }

@@ -91,7 +91,8 @@ fn a_generator_that_stalled_in_the_call_leaves_the_gap_uncertain() {
     assert_eq!((facts[1].kind, facts[1].from), (FactKind::HeardAgain, stalled));
 }
 
-/// The rules, written down without thrift: keep every sign that is news, then look at each pair of neighbours.
+/// The rules, written down without thrift: keep every sign that is news, then look at each pair of
+/// neighbours.
 fn naive(signs: &[(Sign, u64)], judged_until_ms: u64) -> Vec<(FactKind, u64, u64)> {
     let mut news: Vec<(Sign, u64)> = Vec::new();
     for &(sign, sent_ms) in signs {

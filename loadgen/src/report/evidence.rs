@@ -60,7 +60,8 @@ pub struct Evidence {
 }
 
 impl Evidence {
-    /// CPU time of the gateway in the steady part, and the length of that part, in seconds; `None` if not known.
+    /// CPU time of the gateway in the steady part, and the length of that part, in seconds; `None` if not
+    /// known.
     fn steady_cpu_s(&self) -> Option<(f64, f64)> {
         let [first, last] = self.steady.as_ref()?;
         let cpu_s = last.status.cpu_us.saturating_sub(first.status.cpu_us) as f64 / 1e6;

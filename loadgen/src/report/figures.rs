@@ -47,8 +47,9 @@ pub struct Planned {
 /// Events of the kinds that the first keys do not count, and what is wrong with any event.
 #[derive(Clone, Debug, Serialize)]
 pub struct EventFigures {
-    /// Kills and pauses that were planned and did not make their nodes fail, because the generator fell behind or the
-    /// simulated network lost too much: nothing is known about how the gateway would have reported them.
+    /// Kills and pauses that were planned and did not make their nodes fail, because the generator fell
+    /// behind or the simulated network lost too much: nothing is known about how the gateway would have
+    /// reported them.
     pub failures_without_effect: u64,
     /// Suspicions that had to be reported and were.
     pub suspicions_reported: u64,
@@ -137,7 +138,8 @@ impl EventFigures {
 pub struct GatewayFigures {
     /// Its own account of the lateness of failures.
     pub gateway_lateness_ms: LatenessMs,
-    /// Longest time that a thread of the gateway did not run when it wanted to (since it started), in milliseconds.
+    /// Longest time that a thread of the gateway did not run when it wanted to (since it started), in
+    /// milliseconds.
     pub gateway_pause_ms_max: f64,
     /// How it receives.
     pub receiver: String,
@@ -225,7 +227,8 @@ pub struct RunFigures {
     pub suspect_timeout_ms: u64,
     /// Silence until a node has failed.
     pub failed_timeout_ms: u64,
-    /// How far the wall clock was moved during the run, in milliseconds. Verdicts on lateness need it to stand.
+    /// How far the wall clock was moved during the run, in milliseconds. Verdicts on lateness need it to
+    /// stand.
     pub wall_clock_stepped_ms: f64,
 }
 
