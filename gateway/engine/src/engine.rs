@@ -28,6 +28,9 @@
 //! without a verdict. A node that came back from `Left` goes back to `Left` in that case, because the world was told of
 //! that.
 //!
+//! **The horizon** of `on_tick` may lie before the latest heartbeat: the worker drains its socket before it lets
+//! deadlines pass, and what it drains is younger. Silence is judged up to the horizon; verdicts carry the later time.
+//!
 //! **A full verdict buffer** loses nothing. A heartbeat then moves the last-seen time and nothing else (not the sequence
 //! or the incarnation), so the next one means again what this one meant. A departure, which may not be repeated, waits
 //! in a queue. `on_tick` stops, and what is due stays due.

@@ -3,7 +3,7 @@
 //! **Layout.** Slots stand in groups of eight. A group's tags are one 64-bit word: per slot one byte of the id's hash,
 //! or zero for a free slot. A lookup compares eight tags at once (the SWAR trick of Lamport 1975,
 //! "Multiple byte processing with full-word instructions") and then reads the one record that fits. The tags of
-//! a million nodes are little more than a megabyte and stay in the core's cache, so a heartbeat costs one miss: its
+//! a million nodes are little more than a megabyte and stay in the caches, so a heartbeat goes to memory once: for its
 //! record, half a cache line, which it must write anyhow.
 //!
 //! ```text
@@ -18,8 +18,9 @@
 //! github.com/facebook/folly, folly/container/detail/F14Table.h). So there are no tombstones: churn leaves no trace,
 //! and an id may be any 64 bits.
 //!
-//! **Probing.** From its home group a search goes on in strides that depend on the hash. (From group to neighbouring
-//! group, full stretches grow together under churn: twice the groups a lookup.) The number of groups is a prime, so every stride comes past every group.
+//! **Probing.** From its home group a search goes on in strides that depend on the hash: from group to neighbouring group,
+//! full stretches would grow together under churn, to twice the groups a lookup. The number of groups is a prime, so
+//! every stride comes past every group.
 //!
 //! **Hash.** Two rounds of folded multiplication, keyed by a secret seed, so that nobody outside can aim many ids at
 //! one group. The range of groups is reduced by multiplication (Lemire 2019), so any size will do.

@@ -4,8 +4,9 @@
 //! be looked at (`Node::armed`); an entry that comes up and finds the record wanting something else is *stale* and
 //! is dropped. So a heartbeat need not touch the wheel at all: the entry comes up at the old deadline, the owner
 //! computes the new one and arms again, once a timeout instead of once a heartbeat (foca, tokio and ZooKeeper know
-//! the trick). The armed tick plays the part of a generation, but is exact and never wraps: 40 bits of ticks.
-//! Two entries of one node at the same tick are harmless: the first one moves the armed tick on, the second is stale.
+//! the trick). The armed tick plays the part of a generation, but is exact and never wraps: ticks are counted in 39
+//! bits. Two entries of one node at the same tick are harmless: the first one moves the armed tick on, the second is
+//! stale.
 //!
 //! **Levels.** Two rings (Varghese & Lauck 1987, scheme 7). Near: one queue a tick, 1024 ticks. Far: one queue for 64
 //! ticks, 1024 queues. An entry goes to the near ring if it fits; most timeouts do, and never move again.
@@ -19,8 +20,8 @@
 //!
 //! A far queue may cascade as soon as all of it fits into the near ring, which is 960 ticks before it must: the owner
 //! does it piece by piece with what is left of each call's budget, so there is no burst at the turn of a ring. Two levels
-//! suffice: entries are looked at again after two minutes at the latest anyway, and what is beyond the span is armed
-//! at its end.
+//! suffice, because arming again is what the owner does all the time anyway: a wait that is longer than the span, or than
+//! two minutes, is cut, and the node looked at in between. That also bounds how long a stale entry stays.
 //!
 //! **Advancing** strings the queues of all ticks up to now into one queue, `due`, touching no entry: a jump of hours
 //! costs as little as one of a tick. The owner takes entries out of `due` at its own pace.

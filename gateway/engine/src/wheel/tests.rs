@@ -10,17 +10,19 @@ use super::*;
 struct Owner {
     wheel: Wheel,
     armed: Vec<Option<Tick>>,
+    rebuilds: u32,
 }
 
 impl Owner {
     fn new(nodes: u32, now: u64) -> Self {
-        Self { wheel: Wheel::new(nodes, Tick(now)), armed: vec![None; nodes as usize] }
+        Self { wheel: Wheel::new(nodes, Tick(now)), armed: vec![None; nodes as usize], rebuilds: 0 }
     }
 
     fn arm(&mut self, node: usize, tick: u64) {
         let tick = Tick(tick).min(self.wheel.current().after(SPAN_TICKS));
         self.armed[node] = Some(tick);
         if self.wheel.arm(slot(node), tick) == Err(WheelFull) {
+            self.rebuilds += 1;
             self.wheel.clear();
             for (node, armed) in self.armed.iter().enumerate() {
                 if let Some(tick) = armed {
@@ -173,8 +175,9 @@ fn nodes_of_different_ticks_fire_in_the_order_of_ticks_after_a_gap() {
 #[test]
 fn a_far_queue_is_sorted_ahead_of_time_and_then_fires_tick_by_tick() {
     let mut owner = Owner::new(64, 0);
+    // The latest first, so that the soonest are the last to be sorted.
     for node in 0..64 {
-        owner.arm(node, 2_048 + node as u64);
+        owner.arm(node, 2_111 - node as u64);
     }
     owner.wheel.advance(Tick(1_086));
     owner.cascade(usize::MAX);
@@ -211,6 +214,23 @@ fn a_sort_that_was_begun_ahead_of_time_and_never_finished_loses_nothing() {
 }
 
 #[test]
+fn memory_of_entries_that_came_up_is_used_again() {
+    let mut owner = Owner::new(1, 0);
+    for round in 1..=200_000 {
+        // Near and far in turn.
+        let ahead = if round % 2 == 0 { 10 } else { 2_000 };
+        let tick = owner.wheel.current().after(ahead);
+        owner.arm(0, tick.0);
+        owner.wheel.advance(Tick(tick.0 - 5));
+        owner.cascade(1);
+        owner.wheel.advance(tick);
+        owner.cascade(0);
+        assert_eq!(owner.fire(1), [(0, tick)]);
+    }
+    assert_eq!(owner.rebuilds, 0);
+}
+
+#[test]
 fn stale_entries_cannot_grow_the_wheel() {
     // Method: one node is moved nearer and further until far more entries were made than there is memory for.
     let mut owner = Owner::new(1, 0);
@@ -218,6 +238,7 @@ fn stale_entries_cannot_grow_the_wheel() {
     for round in 0..1_000_000_u64 {
         owner.arm(0, 60_000 - round % 50_000);
     }
+    assert!(owner.rebuilds > 0);
     assert_eq!(owner.wheel.memory_bytes(), memory_bytes);
     owner.wheel.advance(Tick(60_000));
     owner.cascade(0);

@@ -163,6 +163,83 @@ fn each_call_looks_at_no_more_entries_than_its_budget() {
 }
 
 #[test]
+fn entries_of_one_node_do_not_multiply() {
+    // Method: the node is armed for 3000, moved to 1500, and from there armed for 3000 again: both entries come up in
+    // one piece. One of them must go.
+    let mut fixture = Fixture::new();
+    let node_id = NodeId::from_name("n");
+    fixture.beat_of(node_id, FIRST, 1);
+    fixture.beat_of(node_id, FIRST, 2);
+    fixture.describe("n", 500);
+    fixture.now_ms = 1_500;
+    fixture.beat_of(node_id, FIRST, 3);
+    fixture.tick_at(1_500);
+    fixture.now_ms = 2_900;
+    fixture.beat_of(node_id, FIRST, 4);
+    fixture.tick_at(3_000);
+    let counters = *fixture.engine.counters();
+    assert_eq!((counters.wheel_entries_fired, counters.wheel_entries_stale), (3, 1));
+    for sequence in 5..105 {
+        fixture.run_until(u64::from(sequence) * 1_000);
+        fixture.beat_of(node_id, FIRST, sequence);
+    }
+    let counters = fixture.engine.counters();
+    assert_eq!(counters.wheel_entries_stale, 1);
+    assert!(counters.wheel_entries_fired < 200, "{counters:?}");
+}
+
+#[test]
+fn a_stale_entry_that_waits_far_away_is_dropped_when_its_queue_is_sorted() {
+    let mut fixture = Fixture::new();
+    let node_id = NodeId::from_name("n");
+    fixture.beat_of(node_id, FIRST, 1);
+    fixture.beat_of(node_id, FIRST, 2);
+    fixture.describe("n", 20_000);
+    fixture.run_until(3_000);
+    // Armed for 60 s now, in the far ring. From here on it is looked at every three seconds, and by no other entry.
+    fixture.describe("n", 1_000);
+    for sequence in 3..103 {
+        fixture.beat_of(node_id, FIRST, sequence);
+        fixture.run_until(u64::from(sequence) * 1_000);
+    }
+    let counters = fixture.engine.counters();
+    assert_eq!((counters.wheel_entries_cascaded, counters.wheel_entries_stale), (0, 1));
+}
+
+#[test]
+fn a_wheel_that_stale_entries_have_filled_is_made_anew_and_nothing_is_lost() {
+    // Method: sixteen nodes ask for ever shorter intervals while no time passes, so that each is armed ten thousand
+    // times: more entries than there is memory for.
+    let mut fixture = Fixture::with(config(16), 64);
+    let names: Vec<String> = (0..16).map(|number| format!("node-{number}")).collect();
+    let beat_all = |fixture: &mut Fixture, sequence| {
+        names.iter().for_each(|name| fixture.beat_of(NodeId::from_name(name), FIRST, sequence));
+    };
+    beat_all(&mut fixture, 1);
+    beat_all(&mut fixture, 2);
+    // At first for long, and looked at once, so that they are armed for two minutes.
+    names.iter().for_each(|name| fixture.describe(name, 40_000));
+    fixture.run_until(3_000);
+    beat_all(&mut fixture, 3);
+    fixture.taken();
+    let memory_bytes = fixture.engine.memory_bytes();
+    for name in &names {
+        for interval_ms in (100..40_000).rev().step_by(4) {
+            let descriptor = NodeDescriptor { name, interval_ms, ..NodeDescriptor::default() };
+            fixture.engine.on_descriptor(&descriptor, fixture.now());
+        }
+    }
+    assert!(fixture.engine.counters().wheel_rebuilds > 0);
+    assert_eq!(fixture.engine.memory_bytes(), memory_bytes);
+    fixture.engine.check_invariants();
+    fixture.run_until(50_000);
+    let said = fixture.said();
+    assert_eq!(said.iter().filter(|said| said.0 == "suspected").count(), 16);
+    assert_eq!(said.iter().filter(|said| said.0 == "failed").count(), 16);
+    assert!(said.iter().all(|said| said.1 < 4_000), "{said:?}");
+}
+
+#[test]
 fn a_million_nodes_take_51_bytes_each_and_15_for_what_is_cold() {
     let engine = Engine::new(&config(1_000_000), Timestamp::ZERO);
     let (hot, cold) = engine.memory_bytes();
