@@ -90,6 +90,12 @@ impl<'a> Batch<'a> {
         self.header.lane
     }
 
+    /// Whether the frame brings more than heartbeats: descriptors or departures.
+    #[must_use]
+    pub const fn has_more_than_heartbeats(&self) -> bool {
+        self.descriptor_count + self.departure_count > 0
+    }
+
     /// The descriptors, in the frame's order. Allocates the lists of labels and services; nothing if there are none.
     pub fn descriptors(&self) -> impl Iterator<Item = NodeDescriptor<'a>> + '_ {
         Submessages::new(self.message, DESCRIPTOR, self.descriptor_count).map(NodeDescriptor::read)

@@ -12,6 +12,7 @@
 //!
 //!    wake.rs      interrupts a waiting receiver         clock.rs     the only file that reads a clock
 //!    probe.rs     what this kernel gives and refuses    affinity.rs  pins a thread to a core
+//!    huge_pages.rs  fewer page walks                   control_wake.rs, child.rs  the control thread, the demo
 //!    limits.rs    every bound                           descriptor.rs  system calls that std lacks
 //! ```
 //!
@@ -23,6 +24,7 @@ pub mod child;
 pub mod clock;
 pub mod control_wake;
 mod descriptor;
+pub mod huge_pages;
 pub mod limits;
 mod message;
 mod mmsg;

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use pulsegate_codec::limits::HEARTBEATS_PER_FRAME_MAX;
 use pulsegate_codec::{Decoder, Heartbeat, RejectReason};
 use pulsegate_engine::{Engine, EngineConfig, Timestamp, Verdicts};
 
@@ -18,6 +19,9 @@ pub const VERDICTS_PER_TURN_MAX: usize = 16_384;
 /// Parcels taken from the mailbox in one turn at most, so that the socket is never left alone for long.
 pub const PARCELS_PER_TURN_MAX: usize = 8_192;
 
+/// Heartbeats that are given to the engine together: a few times what it looks up at once.
+pub const HEARTBEATS_PER_LOOKUP: usize = 256;
+
 /// Everything of a shard but its thread, its socket and its clock.
 #[derive(Debug)]
 pub struct Shard {
@@ -25,7 +29,7 @@ pub struct Shard {
     decoder: Decoder,
     engine: Engine,
     verdicts: Verdicts,
-    /// Heartbeats of this shard picked out of a mixed frame or the mailbox; reused.
+    /// Heartbeats of this shard that the engine has not been given yet; reused.
     own: Vec<Heartbeat>,
     dispatch: Dispatch,
     /// Parcels taken from the mailbox and not acted on yet; reused.
@@ -51,7 +55,9 @@ impl Shard {
             decoder: Decoder::new(),
             engine: Engine::new(config, now),
             verdicts: Verdicts::with_capacity(VERDICTS_PER_TURN_MAX),
-            own: Vec::with_capacity(PARCELS_PER_TURN_MAX),
+            own: Vec::with_capacity(
+                PARCELS_PER_TURN_MAX.max(HEARTBEATS_PER_LOOKUP + HEARTBEATS_PER_FRAME_MAX),
+            ),
             dispatch: Dispatch::new(mailboxes),
             mail: Vec::with_capacity(PARCELS_PER_TURN_MAX),
             outbox,
@@ -60,7 +66,12 @@ impl Shard {
         }
     }
 
-    /// Takes one datagram. A bad one changes one counter and nothing else.
+    /// Where the memory lies that every heartbeat touches: address and bytes.
+    pub fn hot_memory(&self) -> impl Iterator<Item = (usize, usize)> {
+        self.engine.hot_memory().into_iter()
+    }
+
+    /// Takes one datagram. A bad one changes one counter and nothing else. Heartbeats wait until [`Self::end_batch`].
     pub fn on_datagram(&mut self, payload: &[u8], truncated: bool, received_at: Timestamp) {
         self.tally.add(Cell::DatagramsReceived, 1);
         self.tally.add(Cell::BytesReceived, payload.len() as u64);
@@ -78,7 +89,7 @@ impl Shard {
         self.tally.add(Cell::FramesAccepted, 1);
         let (dispatch, tally) = (&mut self.dispatch, &mut self.tally);
         if !batch.header.mixes_lanes() && batch.lane().shard(dispatch.shard_count()) == self.index {
-            self.engine.on_heartbeats(batch.heartbeats, received_at, &mut self.verdicts);
+            self.own.extend_from_slice(batch.heartbeats);
         } else {
             for heartbeat in batch.heartbeats {
                 match dispatch.owner(heartbeat.node_id) {
@@ -86,6 +97,10 @@ impl Shard {
                     owner => dispatch.post(owner, Parcel::Heartbeat(*heartbeat), tally),
                 }
             }
+        }
+        // Heartbeats of many small frames are looked up together, so that their cache misses overlap. What else a frame
+        // brings may follow from the heartbeats before it: keep their order.
+        if self.own.len() >= HEARTBEATS_PER_LOOKUP || batch.has_more_than_heartbeats() {
             self.engine.on_heartbeats(&self.own, received_at, &mut self.verdicts);
             self.own.clear();
         }
@@ -103,6 +118,12 @@ impl Shard {
                 owner => dispatch.post(owner, Parcel::Departure(departure), tally),
             }
         }
+    }
+
+    /// Gives the heartbeats of the last datagrams to the engine. Called when all datagrams that were received at one
+    /// moment have been taken.
+    pub fn end_batch(&mut self, received_at: Timestamp) {
+        self.take_own(received_at);
     }
 
     /// Takes parcels out of the mailbox, for [`Self::on_mail`]; true when more is left for the next turn. The caller

@@ -20,6 +20,7 @@ use pulsegate_engine::{Duration, Timestamp};
 use crate::counters::{Cell, CounterPage};
 use crate::handoff::MAILBOX_PARCELS_MAX;
 use crate::io::control_wake::ControlWake;
+use crate::io::huge_pages::{self, Region};
 use crate::io::{Clock, Receiver, ReceiverError};
 use crate::shard::{PARCELS_PER_TURN_MAX, Shard};
 
@@ -54,6 +55,9 @@ impl Worker {
     /// A worker that has not run yet. Must be made on the thread that will run it.
     #[must_use]
     pub fn new(shard: Shard, receiver: Receiver, clock: Clock, shared: WorkerShared) -> Self {
+        for (address, bytes) in shard.hot_memory() {
+            huge_pages::advise(Region { address, bytes });
+        }
         let turn_began = clock.now();
         Self { shard, receiver, clock, shared, woke_by: None, turn_began, mail_left: false }
     }
@@ -123,7 +127,10 @@ impl Worker {
         let shard = &mut self.shard;
         let reaped = self.receiver.reap(|datagram| {
             shard.on_datagram(datagram.payload, datagram.truncated, received_at);
-        })?;
+        });
+        // Before any error is looked at: what was handed over has arrived.
+        self.shard.end_batch(received_at);
+        let reaped = reaped?;
         let tally = self.shard.tally_mut();
         tally.add(Cell::BuffersReceived, reaped.buffers);
         tally.add(Cell::BuffersExhausted, reaped.buffers_exhausted);

@@ -124,6 +124,7 @@ fn warm_up(shard: &mut Shard, outbox: &Outbox, load: &Load, begins: Timestamp) {
             let spoken_at = epoch(load, begins) + interval * sweep + interval * index / piece_count;
             encoder.finish(1, 0, &mut frame).expect("a frame within the bounds");
             shard.on_datagram(&frame, false, spoken_at);
+            shard.end_batch(spoken_at);
             shard.on_tick(spoken_at);
             shard.hand_over();
             while outbox.take().is_some() {}

@@ -224,6 +224,13 @@ impl Engine {
         (hot + self.wheel.memory_bytes(), cold)
     }
 
+    /// Where the memory lies that every heartbeat touches, address and bytes, for a caller who wants to advise the
+    /// operating system about it. It stays there for as long as the engine lives.
+    #[must_use]
+    pub fn hot_memory(&self) -> [(usize, usize); 2] {
+        self.registry.hot_memory()
+    }
+
     fn view(&self, slot: SlotIndex) -> Option<NodeView> {
         let node = self.registry.node(slot);
         Some(NodeView {

@@ -84,6 +84,15 @@ impl Registry {
         }
     }
 
+    /// Address and bytes of records and tags.
+    #[must_use]
+    pub fn hot_memory(&self) -> [(usize, usize); 2] {
+        [
+            (self.nodes.as_ptr().addr(), size_of_val(&*self.nodes)),
+            (self.tags.as_ptr().addr(), size_of_val(&*self.tags)),
+        ]
+    }
+
     /// Where the node's record is, if the node is known.
     #[inline]
     #[must_use]
