@@ -29,6 +29,9 @@ pub const MIN_WAIT_DEFAULT: Duration = Duration::from_millis(1);
 /// Longest time that datagrams may be left to gather: a tenth of the coarsest tick that still makes sense.
 pub const MIN_WAIT_MAX: Duration = Duration::from_millis(100);
 
+/// Longest single wait of a receiver that was told to wait for ever: one wake-up an hour costs nothing.
+pub const WAIT_MAX: Duration = Duration::from_secs(3_600);
+
 /// Messages that one `recvmmsg` call asks for. The gain beyond 16 was measured as nil; 64 keeps trains cheap, too.
 pub const MESSAGES_PER_CALL: usize = 64;
 
@@ -58,6 +61,3 @@ const _: () = assert!(BUFFERS_DEFAULT.is_power_of_two() && BUFFERS_MAX.is_power_
 const _: () = assert!(BUFFER_PAYLOAD_BYTES_DEFAULT as usize >= pulsegate_codec::limits::FRAME_BYTES_MAX);
 // A shard without a lane would never hear anything.
 const _: () = assert!(SHARDS_MAX == pulsegate_codec::Lane::COUNT);
-
-/// Longest single wait of a receiver that was told to wait for ever: one wake-up an hour costs nothing.
-pub const WAIT_MAX: Duration = Duration::from_secs(3_600);

@@ -1,8 +1,9 @@
 //! kill -9 in the middle of a mass failure: the log opens again, and what was written before is all there.
 
 use std::collections::{BTreeMap, HashSet};
+use std::time::Duration;
 
-use crate::harness::{Gateway, Relay, eventually};
+use crate::harness::{Gateway, Relay, eventually, pause};
 use pulsegate_codec::event::{Event, EventType};
 
 /// Small partitions of many commits: every event in a commit of its own would be too slow, all in one too easy.
@@ -30,6 +31,8 @@ fn killed_in_a_mass_failure_it_loses_nothing_that_was_written() {
             relay.introduce(part);
             relay.beat(part);
             relay.skip_to(1);
+            // Deadlines follow each other over a third of a second, so that the kill finds some before and some behind.
+            pause(Duration::from_millis(10));
         }
         let before = failed(&seen);
         let visible = eventually("some nodes have failed", || {

@@ -1,3 +1,5 @@
+//! Every node beats through one relay, in batches of one lane unless lanes are mixed, and its counters tell its runs.
+
 use std::collections::BTreeSet;
 
 use proptest::prelude::*;

@@ -1,3 +1,5 @@
+//! Which silences, runs and goodbyes become facts, compared with a naive recomputation from all signs.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! The numbers that scripts rely on, and when a run may not be called clean.
+
 use super::*;
 use crate::admin_client::Status;
 use crate::ground_truth::GroundTruth;

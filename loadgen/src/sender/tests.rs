@@ -1,3 +1,5 @@
+//! What the sender hands to the kernel arrives whole and once: a plain UDP socket on loopback decodes it.
+
 use std::collections::BTreeMap;
 use std::net::UdpSocket;
 

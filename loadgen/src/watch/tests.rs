@@ -1,3 +1,5 @@
+//! Events are sorted into those about the fleet, about strangers, and about the gateway.
+
 use pulsegate_codec::event::EventId;
 
 use super::*;
