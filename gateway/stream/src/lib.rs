@@ -20,6 +20,7 @@
 //! This crate knows nothing of nodes and reads no clock: records bring their timestamps. There is no compression, no
 //! index, and no network protocol here.
 
+pub mod kafka;
 pub mod limits;
 
 mod error;
@@ -33,6 +34,7 @@ mod recovery;
 mod segment;
 mod storage;
 mod varint;
+mod view;
 
 #[cfg(test)]
 mod testing;
@@ -46,3 +48,4 @@ pub use record::{Header, Record};
 pub use record_batch::{BatchFault, BatchHeader, decode_batch, encode_batch};
 pub use recovery::{CutTail, RecoveredPartition, RecoveryReport};
 pub use storage::Storage;
+pub use view::{LogView, PlanFault, ReadFault, ReadPlan, TimePlan};
