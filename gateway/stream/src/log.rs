@@ -213,7 +213,7 @@ fn check_record_sizes(records: &[Record]) -> Result<(), LogError> {
     }
 }
 
-fn lock_directory(directory: &Path) -> Result<File, LogError> {
+pub(crate) fn lock_directory(directory: &Path) -> Result<File, LogError> {
     create_directory(directory)?;
     let lock_file = directory.join(LOCK_FILE);
     let mut options = OpenOptions::new();
