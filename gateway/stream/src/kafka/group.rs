@@ -43,7 +43,7 @@ pub use message::{
     RequestToken, SyncRequest, SyncResponse,
 };
 
-use limits::GROUP_ID_BYTES_MAX;
+use limits::{ASSIGNMENT_BYTES_MAX, GROUP_ID_BYTES_MAX};
 use member::{MemberIds, Parked};
 use state::{Answers, Group, Turn};
 
@@ -99,7 +99,11 @@ impl GroupCoordinator {
         self.now = self.now.max(now);
         let mut answers = Answers::new();
         if let Err(error) = self.admit(&request) {
-            self.refused_requests += u64::from(error == GroupErrorCode::CoordinatorLoadInProgress);
+            let is_for_load = matches!(
+                error,
+                GroupErrorCode::CoordinatorLoadInProgress | GroupErrorCode::RebalanceInProgress
+            );
+            self.refused_requests += u64::from(is_for_load);
             answers.push((token, request.refused(error)));
             return answers;
         }
@@ -169,7 +173,7 @@ impl GroupCoordinator {
         self.groups.get(group_id).is_some_and(|entry| !entry.group.members.is_empty())
     }
 
-    /// How many requests were answered with [`GroupErrorCode::CoordinatorLoadInProgress`]: a bound over all groups.
+    /// How many requests were refused because a bound over all groups was reached.
     #[must_use]
     pub const fn refused_requests(&self) -> u64 {
         self.refused_requests
@@ -184,8 +188,7 @@ impl GroupCoordinator {
         }
         match request {
             GroupRequest::Join(join) => self.admit_join(join),
-            // A leader's never waits, and ends the waiting of others.
-            GroupRequest::Sync(sync) if sync.assignments.is_empty() => self.admit_parked(),
+            GroupRequest::Sync(sync) => self.admit_sync(sync),
             GroupRequest::Leave(leave) if leave.members.len() > self.config.members_per_group_max => {
                 Err(GroupErrorCode::InvalidRequest)
             }
@@ -206,6 +209,19 @@ impl GroupCoordinator {
         let is_new_group = join.member_id.is_empty() && !self.groups.contains_key(&join.group_id);
         if is_new_group && self.groups.len() >= self.config.groups_max && !self.evict_vacant() {
             return Err(GroupErrorCode::CoordinatorLoadInProgress);
+        }
+        Ok(())
+    }
+
+    /// Kafka's own clients take the answer "loading" to a sync for fatal; a rebalance makes them join again.
+    fn admit_sync(&self, sync: &SyncRequest) -> Result<(), GroupErrorCode> {
+        let bytes: usize = sync.assignments.iter().map(|(_, assignment)| assignment.len()).sum();
+        if bytes <= ASSIGNMENT_BYTES_MAX && self.held_bytes + bytes > self.config.state_bytes_max {
+            return Err(GroupErrorCode::RebalanceInProgress);
+        }
+        // A leader's never waits, and ends the waiting of others.
+        if sync.assignments.is_empty() {
+            return self.admit_parked().map_err(|_| GroupErrorCode::RebalanceInProgress);
         }
         Ok(())
     }

@@ -8,7 +8,8 @@ pub const GROUPS_MAX: usize = 1_024;
 /// Most members of a group, those that still have to come back with their id included: `GROUP_MAX_SIZE_REACHED`.
 pub const MEMBERS_PER_GROUP_MAX: usize = 256;
 
-/// Most joins and syncs that wait for other members, over all groups: `COORDINATOR_LOAD_IN_PROGRESS`.
+/// Most joins and syncs that wait for other members, over all groups: `COORDINATOR_LOAD_IN_PROGRESS` for joins,
+/// `REBALANCE_IN_PROGRESS` for syncs.
 pub const PARKED_REQUESTS_MAX: usize = 8_192;
 
 /// Longest group id: `INVALID_GROUP_ID`.
@@ -29,7 +30,8 @@ pub const METADATA_BYTES_MAX: usize = 64 * 1024;
 /// Most assignment bytes that a leader may hand in, over all members: `INVALID_REQUEST`.
 pub const ASSIGNMENT_BYTES_MAX: usize = 1024 * 1024;
 
-/// Most bytes that all groups hold together: `COORDINATOR_LOAD_IN_PROGRESS` for joins.
+/// Most bytes that all groups hold together: `COORDINATOR_LOAD_IN_PROGRESS` for joins, `REBALANCE_IN_PROGRESS` for
+/// syncs.
 pub const STATE_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// Shortest session timeout that a member may ask for: `INVALID_SESSION_TIMEOUT`. Kafka's default.

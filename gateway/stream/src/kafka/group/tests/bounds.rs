@@ -125,6 +125,18 @@ fn requests_that_wait_and_bytes_that_are_held_are_bounded() {
     let first = server.send(big());
     assert!(server.waits(first));
     assert_eq!(error_of(&mut server, big()), GroupErrorCode::CoordinatorLoadInProgress);
+    server.pass(100);
+    let id = server.joined(first).member_id;
+    for (bytes, error) in [(4_096, GroupErrorCode::RebalanceInProgress), (64, GroupErrorCode::None)] {
+        let token = server.send(GroupRequest::Sync(SyncRequest {
+            member: member(1, &id),
+            protocol_type: None,
+            protocol: None,
+            assignments: vec![(id.clone(), vec![0; bytes].into())],
+        }));
+        assert_eq!(server.synced(token).error, error);
+    }
+    assert_eq!(server.coordinator.refused_requests(), 2);
 }
 
 #[test]
