@@ -34,7 +34,10 @@ pub(super) fn list(directory: &Path) -> Result<Vec<u64>, FileError> {
     for entry in std::fs::read_dir(directory).map_err(IoFailure::of("list", directory))? {
         let name = entry.map_err(IoFailure::of("list", directory))?.file_name();
         let number = name.to_str().and_then(|name| name.strip_prefix(PREFIX));
-        generations.extend(number.and_then(|number| number.parse::<u64>().ok()));
+        let generation = number.and_then(|number| number.parse::<u64>().ok());
+        // Only a name that it would be given here: a stray one must not count as the newest.
+        let is_own = |generation: &u64| generation_path(directory, *generation).file_name() == Some(&name);
+        generations.extend(generation.filter(is_own));
     }
     generations.sort_unstable();
     Ok(generations)

@@ -287,6 +287,18 @@ fn crash_at_any_step_of_the_compaction_loses_nothing() {
 }
 
 #[test]
+fn directory_with_a_name_that_only_resembles_a_generation_does_not_count() {
+    run(async {
+        let directory = tempfile::tempdir().unwrap();
+        let before = table(&filled(directory.path()).await);
+        for name in ["generation-9", "generation-+0000000000000000009", "generation-x", "other"] {
+            std::fs::create_dir(directory.path().join(name)).unwrap();
+        }
+        assert_eq!(table(&open(directory.path()).await), before);
+    });
+}
+
+#[test]
 fn compaction_that_fails_costs_no_commit() {
     run(async {
         let directory = tempfile::tempdir().unwrap();
