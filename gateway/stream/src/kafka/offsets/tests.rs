@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::error::{FileError, LogError};
-use crate::testing::{Fault, Faults, run};
+use crate::testing::{Fault, Faults, io_uring_is_refused, run};
 
 const NOW_MS: i64 = 1_795_500_000_000;
 const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
@@ -241,6 +241,26 @@ fn log_stays_within_its_bound_however_often_groups_commit() {
         let store = open(directory.path()).await;
         assert_eq!(table(&store), before);
         assert_eq!(store.fetch_one("a", &partition(4)), Some(&offset(299)));
+    });
+}
+
+#[test]
+fn commits_and_compactions_work_through_io_uring() {
+    if io_uring_is_refused() {
+        return;
+    }
+    tokio_uring::start(async {
+        let directory = tempfile::tempdir().unwrap();
+        let store = OffsetStore::open(directory.path(), Storage::Uring).await.unwrap();
+        let mut store = store.with_compact_bytes(4_096);
+        for at in 0..100 {
+            commit(&mut store, "a", i32::try_from(at % 5).unwrap(), at).await;
+        }
+        assert!(store.generation > 1 && store.compaction_failure().is_none());
+        let before = table(&store);
+        drop(store);
+        let store = OffsetStore::open(directory.path(), Storage::Uring).await.unwrap();
+        assert_eq!(table(&store), before);
     });
 }
 
