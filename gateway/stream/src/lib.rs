@@ -17,8 +17,9 @@
 //! The invariants: a record that was committed is there after a crash, or the log refuses to open and says which file
 //! is damaged; a torn tail is cut and reported; offsets have no gap and are never used for two committed records.
 //!
-//! This crate knows nothing of nodes and reads no clock: records bring their timestamps. There is no compression, no
-//! index, and no network protocol here.
+//! [`LogView`] shows what is committed to whoever runs on the writer's thread; [`kafka`] serves it to Kafka clients.
+//!
+//! This crate knows nothing of nodes and reads no clock: records bring their timestamps. There is no compression here.
 
 pub mod kafka;
 pub mod limits;
