@@ -8,7 +8,7 @@ use crate::limits::BATCH_BYTES_MAX;
 pub const FRAME_BYTES_MAX: usize = 1024 * 1024;
 
 /// Connections at a time; a further one is closed at once and counted.
-pub const CONNECTIONS_MAX: usize = 512;
+pub const CONNECTIONS_MAX: usize = 256;
 
 /// Time in which a new connection must have sent its first request.
 pub const FIRST_REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
@@ -23,7 +23,7 @@ pub const IDLE_TIMEOUT: Duration = Duration::from_secs(600);
 pub const FETCH_WAIT_MAX: Duration = Duration::from_secs(60);
 
 /// Fetches that wait for records at a time; a further one is answered at once, with what is there.
-pub const PARKED_FETCHES_MAX: usize = 512;
+pub const PARKED_FETCHES_MAX: usize = 256;
 
 /// Most bytes of records of one response, whatever the client asks for. The first batch is served even if it is larger.
 pub const FETCH_BYTES_MAX: usize = 4 * 1024 * 1024;
@@ -31,7 +31,8 @@ pub const FETCH_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Fewest bytes that a fetch may take when memory is short.
 pub const FETCH_BYTES_MIN: usize = 64 * 1024;
 
-/// Most bytes of records of all responses that are being read and sent.
+/// Most bytes of records of all responses that are being read and sent, but for a first batch beyond it each: a further
+/// [`CONNECTIONS_MAX`] times [`BATCH_BYTES_MAX`] at the very worst.
 pub const FETCH_MEMORY_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// Most partitions that one request may name; more are a request that no client of this gateway has a reason for.

@@ -2,6 +2,7 @@
 //! is no request ends the connection and nothing else.
 
 mod client;
+mod oracle;
 
 use std::cell::Cell;
 use std::rc::Rc;
