@@ -43,6 +43,10 @@ pub struct Listen {
     pub heartbeats: SocketAddr,
     /// TCP address for metrics, status and the page; port 0 takes a free one.
     pub admin: SocketAddr,
+    /// TCP address for Kafka clients; port 0 takes a free one.
+    pub kafka: SocketAddr,
+    /// Host and port that Kafka clients are told to connect to, if not `kafka`.
+    pub kafka_advertised: Option<(String, u16)>,
 }
 
 /// How heartbeats are received.

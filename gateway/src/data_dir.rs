@@ -4,6 +4,7 @@
 //! <data-dir>/epoch            a number, one more at every start; fences events of an earlier run
 //! <data-dir>/endpoints.json   addresses and process id of the gateway that runs here
 //! <data-dir>/stream/          the event log (pulsegate-stream)
+//! <data-dir>/groups/          what Kafka consumer groups have committed (pulsegate-stream)
 //! ```
 //!
 //! A file is written beside its place, forced to disk and renamed over it, so a reader sees the old one or the new
@@ -58,6 +59,8 @@ pub struct Endpoints {
     pub heartbeats: SocketAddr,
     /// TCP, metrics and status.
     pub admin: SocketAddr,
+    /// TCP, Kafka clients.
+    pub kafka: SocketAddr,
     /// Process id.
     pub process_id: u32,
     /// The run of the gateway.
@@ -68,6 +71,12 @@ pub struct Endpoints {
 #[must_use]
 pub fn stream_dir(data_dir: &Path) -> PathBuf {
     data_dir.join("stream")
+}
+
+/// The directory of the committed offsets below the data directory.
+#[must_use]
+pub fn groups_dir(data_dir: &Path) -> PathBuf {
+    data_dir.join("groups")
 }
 
 /// Makes the data directory if it is not there.
@@ -165,6 +174,7 @@ mod tests {
         let endpoints = Endpoints {
             heartbeats: "127.0.0.1:7400".parse().unwrap(),
             admin: "[::1]:7480".parse().unwrap(),
+            kafka: "127.0.0.1:7492".parse().unwrap(),
             process_id: 7,
             epoch: 3,
         };

@@ -9,10 +9,12 @@
 //! the gateway with an error: a monitor that is deaf on one lane in two must not look alive.
 
 mod control;
+mod kafka;
 mod listeners;
 mod shards;
 
 use pulsegate_stream::LogError;
+use pulsegate_stream::kafka::offsets::OffsetStoreError;
 
 use crate::config::{Config, ConfigError, IoChoice};
 use crate::data_dir::{self, DataDirError};
@@ -63,6 +65,9 @@ pub enum GatewayError {
     /// The event log.
     #[error("event log: {0}")]
     Log(#[from] LogError),
+    /// The committed offsets of Kafka consumers.
+    #[error("committed offsets of consumer groups: {0}")]
+    Offsets(#[from] OffsetStoreError),
     /// A system call that should always succeed.
     #[error("{action}: {source}")]
     System {

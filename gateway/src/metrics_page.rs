@@ -55,6 +55,7 @@ impl MetricsPage {
         counter!("pulsegate_stream_commits_total", "outcome" => "failed")
             .absolute(read(&stream.commits_failed));
         counter!("pulsegate_stream_records_retired_total").absolute(read(&stream.records_retired));
+        self.copy_kafka();
         gauge!("pulsegate_events_waiting").set(as_float(self.observed.events_waiting()));
         gauge!("pulsegate_publish_latency_us_max").set(as_float(read(&stream.publish_latency_us_max)));
         counter!("process_cpu_us_total").absolute(cpu_us);
@@ -68,6 +69,43 @@ impl MetricsPage {
         .set(1.0);
         gauge!("pulsegate_epoch").set(as_float(facts.epoch));
     }
+}
+
+impl MetricsPage {
+    fn copy_kafka(&self) {
+        let kafka = &self.observed.kafka;
+        // Relaxed: see `KafkaCounters`.
+        let read = |number: &AtomicU64| number.load(Ordering::Relaxed);
+        for (outcome, number) in [
+            ("accepted", &kafka.connections_accepted),
+            ("refused", &kafka.connections_refused),
+            ("timed_out", &kafka.connections_timed_out),
+            ("malformed", &kafka.connections_malformed),
+        ] {
+            counter!("pulsegate_kafka_connections_total", "outcome" => outcome).absolute(read(number));
+        }
+        gauge!("pulsegate_kafka_connections").set(as_float(read(&kafka.connections)));
+        counter!("pulsegate_kafka_requests_total").absolute(read(&kafka.requests));
+        counter!("pulsegate_kafka_fetch_bytes_total").absolute(read(&kafka.fetch_bytes));
+        counter!("pulsegate_kafka_read_failures_total").absolute(read(&kafka.read_failures));
+    }
+}
+
+fn describe_kafka() {
+    describe_counter!(
+        "pulsegate_kafka_connections_total",
+        "Connections of Kafka clients, by what came of them; a timed out or malformed one was accepted before."
+    );
+    describe_gauge!("pulsegate_kafka_connections", "Connections of Kafka clients at the moment.");
+    describe_counter!("pulsegate_kafka_requests_total", "Requests of Kafka clients that were answered.");
+    describe_counter!(
+        "pulsegate_kafka_fetch_bytes_total",
+        "Bytes of record batches served to Kafka clients."
+    );
+    describe_counter!(
+        "pulsegate_kafka_read_failures_total",
+        "Batches that could not be served because the disk failed or they are damaged."
+    );
 }
 
 fn copy_shard(shard: &str, page: &CounterPage) {
@@ -105,6 +143,7 @@ fn describe() {
         "Group commits, by outcome; a failed one is tried again."
     );
     describe_counter!("pulsegate_stream_records_retired_total", "Records removed by retention.");
+    describe_kafka();
     describe_gauge!("pulsegate_events_waiting", "Verdicts whose events are not on disk yet.");
     describe_gauge!("pulsegate_publish_latency_us_max", "Longest time from a verdict to its event on disk.");
     describe_counter!("process_cpu_us_total", "CPU time of the process in microseconds.");

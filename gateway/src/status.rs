@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use pulsegate_stream::kafka::KafkaCounters;
 use serde::Serialize;
 
 use crate::config::Detector;
@@ -62,6 +63,8 @@ pub struct Observed {
     pub pages: Arc<[NamedPage]>,
     /// Numbers of the publisher.
     pub stream: Arc<StreamGauges>,
+    /// Numbers of the Kafka port.
+    pub kafka: Arc<KafkaCounters>,
 }
 
 /// The answer to `GET /v1/status`.

@@ -97,7 +97,7 @@ fn configuration(arguments: &DemoArguments) -> String {
     let nodes_max = u64::from(arguments.nodes) + u64::from(arguments.nodes / 4) + 1_000;
     format!(
         "name = \"demo\"\n\
-         [listen]\nheartbeats = \"127.0.0.1:0\"\nadmin = \"127.0.0.1:0\"\n\
+         [listen]\nheartbeats = \"127.0.0.1:0\"\nadmin = \"127.0.0.1:0\"\nkafka = \"127.0.0.1:0\"\n\
          [shards]\nio = \"{}\"\n\
          [detector]\ninterval-ms = {interval_ms}\n\
          [registry]\nnodes-max = {nodes_max}\n",

@@ -79,6 +79,16 @@ pub enum ConfigError {
         /// The address.
         address: SocketAddr,
     },
+    /// Kafka clients could not find the gateway.
+    #[error(
+        "config key `listen.kafka-advertised` = {value:?}: Kafka clients connect to what it says, so it must be \
+         `host:port` with a name or address that they can reach; it can be left out if `listen.kafka` is one address \
+         and not all of them"
+    )]
+    BadAdvertised {
+        /// What was given; empty if nothing.
+        value: String,
+    },
     /// The gateway's name would not fit an event.
     #[error("config key `name` = {value:?}: {minimum} to {maximum} characters out of a-z A-Z 0-9 . _ -")]
     BadName {
@@ -123,12 +133,31 @@ fn check_name(name: Option<String>) -> Result<String, ConfigError> {
 fn check_listen(raw: &RawListen) -> Result<Listen, ConfigError> {
     let heartbeats = raw.heartbeats.unwrap_or_else(|| address(defaults::HEARTBEATS));
     let admin = raw.admin.unwrap_or_else(|| address(defaults::ADMIN));
-    for (key, address) in [("listen.heartbeats", heartbeats), ("listen.admin", admin)] {
+    let kafka = raw.kafka.unwrap_or_else(|| address(defaults::KAFKA));
+    let keys = [("listen.heartbeats", heartbeats), ("listen.admin", admin), ("listen.kafka", kafka)];
+    for (key, address) in keys {
         if !address.ip().is_loopback() && !raw.allow_unauthenticated_network {
             return Err(ConfigError::OpenNetwork { key, address });
         }
     }
-    Ok(Listen { heartbeats, admin })
+    let kafka_advertised = raw.kafka_advertised.as_deref().map(check_advertised).transpose()?;
+    if kafka.ip().is_unspecified() && kafka_advertised.is_none() {
+        return Err(ConfigError::BadAdvertised { value: String::new() });
+    }
+    Ok(Listen { heartbeats, admin, kafka, kafka_advertised })
+}
+
+fn check_advertised(value: &str) -> Result<(String, u16), ConfigError> {
+    let bad = || ConfigError::BadAdvertised { value: value.to_owned() };
+    let (host, port) = value.rsplit_once(':').ok_or_else(bad)?;
+    let port = port.parse().ok().filter(|port| *port != 0).ok_or_else(bad)?;
+    // An IPv6 address stands in brackets here and without them on the wire.
+    let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    let is_legal = |byte: u8| byte.is_ascii_alphanumeric() || b".-_:".contains(&byte);
+    if !limits::HOST_BYTES.contains(&(host.len() as u64)) || !host.bytes().all(is_legal) {
+        return Err(bad());
+    }
+    Ok((host.to_owned(), port))
 }
 
 fn check_shards(raw: &RawShards) -> Result<Shards, ConfigError> {

@@ -27,6 +27,9 @@ pub const FSYNC_INTERVAL_MS: RangeInclusive<u64> = 1..=10_000;
 /// Bytes of the gateway's name.
 pub const NAME_BYTES: RangeInclusive<u64> = 1..=64;
 
+/// Bytes of a host name.
+pub const HOST_BYTES: RangeInclusive<u64> = 1..=253;
+
 /// Ticks that must fit into the shortest interval: a coarser wheel would make the tick a visible part of a timeout.
 pub const TICKS_PER_INTERVAL_MIN: u64 = 5;
 
@@ -39,6 +42,8 @@ pub mod defaults {
     pub const HEARTBEATS: &str = "127.0.0.1:7400";
     /// Metrics, status and page.
     pub const ADMIN: &str = "127.0.0.1:7480";
+    /// Kafka clients.
+    pub const KAFKA: &str = "127.0.0.1:7492";
     /// Where data goes when nobody says.
     pub const DATA_DIR: &str = "pulsegate-data";
     /// Most nodes.

@@ -36,6 +36,10 @@ pub struct RawListen {
     pub heartbeats: Option<SocketAddr>,
     /// `admin`
     pub admin: Option<SocketAddr>,
+    /// `kafka`
+    pub kafka: Option<SocketAddr>,
+    /// `kafka-advertised`: `host:port`
+    pub kafka_advertised: Option<String>,
     /// `allow-unauthenticated-network`: frames carry no key yet, so anything but loopback must be asked for.
     pub allow_unauthenticated_network: bool,
 }

@@ -56,6 +56,18 @@ fn open_network_must_be_asked_for() {
 }
 
 #[test]
+fn kafka_clients_must_be_told_an_address_that_they_can_reach() {
+    let open = "[listen]\nallow-unauthenticated-network = true\nkafka = \"0.0.0.0:7492\"\n";
+    check_refused("[listen]\nkafka = \"0.0.0.0:7492\"", &["listen.kafka", "allow-unauthenticated-network"]);
+    check_refused(open, &["listen.kafka-advertised", "host:port"]);
+    for bad in ["gateway", "gateway:0", "gateway:70000", ":7492", "a b:7492"] {
+        check_refused(&format!("{open}kafka-advertised = \"{bad}\""), &["listen.kafka-advertised", bad]);
+    }
+    let config = Config::from_toml(&format!("{open}kafka-advertised = \"[fd00::1]:9092\"")).unwrap();
+    assert_eq!(config.listen.kafka_advertised, Some(("fd00::1".to_owned(), 9092)));
+}
+
+#[test]
 fn interval_outside_its_own_bounds_is_refused() {
     check_refused(
         "[detector]\ninterval-ms = 1000\ninterval-ms-min = 2000",

@@ -1,5 +1,5 @@
 //! The control thread of a gateway: opens the log, starts the shards, publishes what they say, answers on the admin
-//! port, takes heartbeats over TCP, until a signal ends it all.
+//! port and on the Kafka port, takes heartbeats over TCP, until a signal ends it all.
 
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 
 use super::listeners::Listeners;
 use super::shards::{Shards, Stopper};
-use super::{EVENTS_TOPIC, GatewayError, Reception};
+use super::{EVENTS_TOPIC, GatewayError, Reception, kafka};
 use crate::announce::Announcer;
 use crate::config::{Config, FsyncPolicy};
 use crate::counters::CounterPage;
@@ -31,10 +31,12 @@ pub(super) async fn serve(
     let clock = Clock::new();
     let log_config = log_config(config);
     let sync = log_config.sync;
-    let log = open_log(config, log_config, reception.kind).await?;
+    let storage = storage(reception.kind);
+    let log = open_log(config, log_config, storage.clone()).await?;
     let endpoints = Endpoints {
         heartbeats: listeners.heartbeats.local_address,
         admin: listeners.admin_address,
+        kafka: listeners.kafka_address,
         process_id: std::process::id(),
         epoch: data_dir::begin_epoch(&config.data_dir)?,
     };
@@ -44,9 +46,12 @@ pub(super) async fn serve(
     let observed = observe(config, &reception, endpoints.epoch, &shards, &tcp_page);
     let announcer = Announcer::new(config.name.clone(), endpoints.epoch, &config.detector);
     let gauges = Arc::clone(&observed.stream);
+    let kafka_counters = Arc::clone(&observed.kafka);
+    let kafka = kafka::server(config, storage, log.view(), endpoints.kafka, clock, kafka_counters).await?;
     let mut publisher = Publisher::new(announcer, log, sync, shards.outboxes(), gauges, clock);
     publisher.announce(EventType::GatewayStarted).await?;
     let admin = spawn(listeners.admin, |listener| admin::serve(listener, observed))?;
+    let kafka = spawn(listeners.kafka, |listener| kafka.serve(listener))?;
     let tcp = spawn(listeners.heartbeats_tcp, |listener| tcp::serve(listener, shards.mailboxes(), tcp_page))?;
     let signals = Signals::listen()?;
     data_dir::write_endpoints(&config.data_dir, &endpoints)?;
@@ -59,6 +64,7 @@ pub(super) async fn serve(
         never = signals.stop_and_wait(shards.stopper()) => match never {},
     };
     admin.abort();
+    kafka.abort();
     tcp.abort();
     data_dir::remove_endpoints(&config.data_dir);
     shards.join()?;
@@ -71,11 +77,14 @@ fn system(action: &'static str) -> impl FnOnce(std::io::Error) -> GatewayError {
     move |source| GatewayError::System { action, source }
 }
 
-async fn open_log(config: &Config, log: LogConfig, kind: ReceiverKind) -> Result<EventLog, GatewayError> {
-    let storage = match kind {
+const fn storage(kind: ReceiverKind) -> Storage {
+    match kind {
         ReceiverKind::IoUring => Storage::Uring,
         ReceiverKind::Recvmmsg => Storage::Tokio,
-    };
+    }
+}
+
+async fn open_log(config: &Config, log: LogConfig, storage: Storage) -> Result<EventLog, GatewayError> {
     let (log, recovery) = EventLog::open(&data_dir::stream_dir(&config.data_dir), log, storage).await?;
     tell_recovery(&recovery);
     Ok(log)
@@ -105,6 +114,7 @@ fn observe(
         }),
         pages: of_shards.chain([of_tcp]).collect(),
         stream: Arc::new(StreamGauges::default()),
+        kafka: Arc::default(),
     }
 }
 
@@ -184,6 +194,7 @@ fn announce_ready(config: &Config, endpoints: &Endpoints, reception: &Reception)
         epoch = endpoints.epoch,
         heartbeats = %endpoints.heartbeats,
         admin = %endpoints.admin,
+        kafka = %endpoints.kafka,
         receiver = reception.kind.label(),
         shards = config.shards.count,
         data_dir = %config.data_dir.display(),

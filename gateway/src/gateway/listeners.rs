@@ -21,6 +21,10 @@ pub(super) struct Listeners {
     pub(super) admin: TcpListener,
     /// Where the admin port was bound.
     pub(super) admin_address: SocketAddr,
+    /// The Kafka port.
+    pub(super) kafka: TcpListener,
+    /// Where the Kafka port was bound.
+    pub(super) kafka_address: SocketAddr,
 }
 
 impl Listeners {
@@ -30,9 +34,9 @@ impl Listeners {
     /// The first that is refused, by its key.
     pub(super) fn bind(config: &Config) -> Result<Self, GatewayError> {
         let (heartbeats, heartbeats_tcp) = bind_heartbeats(config)?;
-        let admin = bind_tcp(config.listen.admin).map_err(tcp_error("listen.admin", config.listen.admin))?;
-        let admin_address = admin.local_addr().map_err(tcp_error("listen.admin", config.listen.admin))?;
-        Ok(Self { heartbeats, heartbeats_tcp, admin, admin_address })
+        let (admin, admin_address) = bind_named("listen.admin", config.listen.admin)?;
+        let (kafka, kafka_address) = bind_named("listen.kafka", config.listen.kafka)?;
+        Ok(Self { heartbeats, heartbeats_tcp, admin, admin_address, kafka, kafka_address })
     }
 }
 
@@ -61,6 +65,12 @@ fn bind_heartbeats(config: &Config) -> Result<(SocketGroup, TcpListener), Gatewa
             Err(error) => return Err(tcp_error("listen.heartbeats", address)(error)),
         }
     }
+}
+
+fn bind_named(key: &'static str, wanted: SocketAddr) -> Result<(TcpListener, SocketAddr), GatewayError> {
+    let listener = bind_tcp(wanted).map_err(tcp_error(key, wanted))?;
+    let address = listener.local_addr().map_err(tcp_error(key, wanted))?;
+    Ok((listener, address))
 }
 
 fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {

@@ -17,9 +17,11 @@
 //! The invariants: a record that was committed is there after a crash, or the log refuses to open and says which file
 //! is damaged; a torn tail is cut and reported; offsets have no gap and are never used for two committed records.
 //!
-//! This crate knows nothing of nodes and reads no clock: records bring their timestamps. There is no compression, no
-//! index, and no network protocol here.
+//! [`LogView`] shows what is committed to whoever runs on the writer's thread; [`kafka`] serves it to Kafka clients.
+//!
+//! This crate knows nothing of nodes and reads no clock: records bring their timestamps. There is no compression here.
 
+pub mod kafka;
 pub mod limits;
 
 mod error;
@@ -33,6 +35,7 @@ mod recovery;
 mod segment;
 mod storage;
 mod varint;
+mod view;
 
 #[cfg(test)]
 mod testing;
@@ -46,3 +49,4 @@ pub use record::{Header, Record};
 pub use record_batch::{BatchFault, BatchHeader, decode_batch, encode_batch};
 pub use recovery::{CutTail, RecoveredPartition, RecoveryReport};
 pub use storage::Storage;
+pub use view::{LogView, PlanFault, ReadFault, ReadPlan, TimePlan};

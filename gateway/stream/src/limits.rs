@@ -33,6 +33,9 @@ pub const POLL_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Bytes that a walk over a segment reads at once.
 pub const READ_AHEAD_BYTES: usize = 64 * 1024;
 
+/// Bytes of a segment between two entries of its index: what a reader walks through at most to find a batch.
+pub const INDEX_INTERVAL_BYTES: u64 = 16 * 1024;
+
 /// Bytes of a batch before its first record.
 pub const BATCH_HEADER_BYTES: usize = 61;
 

@@ -15,7 +15,10 @@ mod tests;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::future::{Future, poll_fn};
 use std::path::Path;
+use std::rc::Rc;
 use std::task::Poll;
+
+use tokio::sync::Notify;
 
 use crate::error::{AppendFailure, FileError, IoFailure, LogError, PartitionFailure};
 use crate::limits::RECORD_BYTES_MAX;
@@ -26,6 +29,7 @@ use crate::record_batch::record_bytes;
 use crate::recovery::{OpenedPartition, RecoveredPartition, RecoveryReport, open_partition};
 use crate::segment::create_directory;
 use crate::storage::Storage;
+use crate::view::LogView;
 
 pub use config::{LogConfig, SyncPolicy};
 
@@ -59,6 +63,7 @@ impl Appended {
 #[derive(Debug)]
 pub struct EventLog {
     partitions: Vec<PartitionLog>,
+    view: Rc<LogView>,
     /// Held until the log is dropped; the system gives the lock back when the process ends, however it ends.
     _lock: File,
 }
@@ -94,13 +99,16 @@ impl EventLog {
             .collect();
         let mut report = RecoveryReport::default();
         let mut partitions = Vec::with_capacity(openings.len());
+        let committed = Rc::new(Notify::new());
         for (partition, directory, task) in openings {
             let ended = task.await;
             let opened = ended.map_err(|error| IoFailure::of("open", &directory)(error.into()))??;
             report.partitions.push(describe(partition, &opened));
-            partitions.push(PartitionLog::new(partition, directory, opened, &config, &storage));
+            partitions.push(PartitionLog::new(partition, directory, opened, &config, &storage, &committed));
         }
-        Ok((Self { partitions, _lock: lock }, report))
+        let views = partitions.iter().map(|partition| Rc::clone(partition.view())).collect();
+        let view = Rc::new(LogView::new(&config.topic, views, committed));
+        Ok((Self { partitions, view, _lock: lock }, report))
     }
 
     /// Appends records, in their order within each partition. When it returns, they are committed as far as the sync
@@ -128,6 +136,12 @@ impl EventLog {
         let results = join_all(self.partitions.iter_mut().map(PartitionLog::sync).collect()).await;
         let failures: Vec<PartitionFailure> = results.into_iter().filter_map(Result::err).collect();
         self.check(failures, Appended::default()).map(|_| ())
+    }
+
+    /// What may be read of it on this thread, kept up to date by the appends.
+    #[must_use]
+    pub fn view(&self) -> Rc<LogView> {
+        Rc::clone(&self.view)
     }
 
     /// How many partitions the topic has.
@@ -199,7 +213,7 @@ fn check_record_sizes(records: &[Record]) -> Result<(), LogError> {
     }
 }
 
-fn lock_directory(directory: &Path) -> Result<File, LogError> {
+pub(crate) fn lock_directory(directory: &Path) -> Result<File, LogError> {
     create_directory(directory)?;
     let lock_file = directory.join(LOCK_FILE);
     let mut options = OpenOptions::new();

@@ -16,16 +16,19 @@
 
 use std::fs::File;
 use std::path::PathBuf;
+use std::rc::Rc;
 
+use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
 use crate::error::{FileError, IoFailure, PartitionFailure};
 use crate::log::{LogConfig, SyncPolicy};
 use crate::record::Record;
-use crate::record_batch::BatchWriter;
+use crate::record_batch::{BatchHeader, BatchWriter};
 use crate::recovery::{OpenedPartition, create_segment, reopen_partition};
 use crate::segment::{Segment, segment_path, sync_directory};
 use crate::storage::{CommitError, Storage, StorageFile, run_blocking};
+use crate::view::PartitionView;
 
 /// What one partition took of an append.
 #[derive(Debug)]
@@ -78,6 +81,8 @@ pub(crate) struct PartitionLog {
     /// Bytes of the active segment that are synced.
     committed_bytes: u64,
     retention_is_due: bool,
+    /// What readers of this process see.
+    view: Rc<PartitionView>,
     buffer: Vec<u8>,
     /// Which records of the append are for this partition.
     staged: Vec<usize>,
@@ -90,10 +95,14 @@ impl PartitionLog {
         opened: OpenedPartition,
         config: &LogConfig,
         storage: &Storage,
+        committed: &Rc<Notify>,
     ) -> Self {
         let active = opened.segments.last().expect("an opened partition has an active segment");
+        let view =
+            PartitionView::new(directory.clone(), opened.next_offset, opened.indexes, Rc::clone(committed));
         Self {
             partition,
+            view: Rc::new(view),
             directory,
             storage: storage.clone(),
             sync: config.sync,
@@ -118,6 +127,10 @@ impl PartitionLog {
 
     pub(crate) const fn committed_offset(&self) -> u64 {
         self.committed_offset
+    }
+
+    pub(crate) const fn view(&self) -> &Rc<PartitionView> {
+        &self.view
     }
 
     /// Adds a record, by its index, to the next append.
@@ -195,6 +208,9 @@ impl PartitionLog {
             Err(CommitError::Write(error)) => return Err(self.failure("write", error)),
             Err(CommitError::Sync(error)) => return Err(self.failure_of_sync(error)),
         }
+        if let Ok(header) = BatchHeader::parse(&self.buffer) {
+            self.view.append(self.next_offset, position, header.max_timestamp_ms);
+        }
         self.active_mut().bytes += batch_bytes;
         self.next_offset += count as u64;
         if !matches!(self.sync, SyncPolicy::IntervalMs(_)) {
@@ -235,6 +251,7 @@ impl PartitionLog {
             Err(error) => return Err(self.failed(0, error)),
         }
         self.segments.push(Segment { base_offset, bytes: 0 });
+        self.view.roll(base_offset);
         self.committed_bytes = 0;
         self.retention_is_due = true;
         Ok(())
@@ -317,6 +334,7 @@ impl PartitionLog {
                 break;
             }
             self.segments.remove(0);
+            self.view.remove_oldest();
             bytes -= oldest.bytes;
             retention.segments_removed += 1;
             retention.records_removed += self.segments[0].base_offset - oldest.base_offset;
@@ -346,6 +364,7 @@ impl PartitionLog {
     fn commit(&mut self) {
         self.committed_offset = self.next_offset;
         self.committed_bytes = self.active().bytes;
+        self.view.commit(self.committed_offset, self.committed_bytes);
     }
 
     /// Takes back what was written since the last sync. Returns how many records that were.
@@ -353,6 +372,7 @@ impl PartitionLog {
         let records_lost = self.next_offset - self.committed_offset;
         self.next_offset = self.committed_offset;
         self.active_mut().bytes = self.committed_bytes;
+        self.view.forget_uncommitted();
         records_lost
     }
 

@@ -31,6 +31,7 @@ use std::path::{Path, PathBuf};
 use crate::error::{Corruption, FileError, IoFailure};
 use crate::record_batch::BatchFault;
 use crate::segment::{BatchCursor, Segment, list_segments, segment_path, sync_directory};
+use crate::view::SegmentIndex;
 
 pub(crate) use search::examine_tail;
 
@@ -87,6 +88,8 @@ pub struct CutTail {
 pub(crate) struct OpenedPartition {
     /// Oldest first; the last one is active.
     pub(crate) segments: Vec<Segment>,
+    /// Where their batches are.
+    pub(crate) indexes: Vec<SegmentIndex>,
     /// The active segment.
     pub(crate) file: File,
     pub(crate) next_offset: u64,
@@ -99,9 +102,11 @@ pub(crate) fn open_partition(directory: &Path) -> Result<OpenedPartition, FileEr
     let Some((&active_offset, sealed_offsets)) = base_offsets.split_last() else {
         let file = create_segment(directory, 0)?;
         let segments = vec![Segment { base_offset: 0, bytes: 0 }];
-        return Ok(OpenedPartition { segments, file, next_offset: 0, cut_tail: None });
+        let indexes = vec![SegmentIndex::new(0)];
+        return Ok(OpenedPartition { segments, indexes, file, next_offset: 0, cut_tail: None });
     };
     let mut segments = Vec::with_capacity(base_offsets.len());
+    let mut indexes = Vec::with_capacity(base_offsets.len());
     let mut next_offset = base_offsets[0];
     for &base_offset in sealed_offsets {
         let path = segment_path(directory, base_offset);
@@ -112,6 +117,7 @@ pub(crate) fn open_partition(directory: &Path) -> Result<OpenedPartition, FileEr
             return Err(end.corruption(path).into());
         }
         segments.push(Segment { base_offset, bytes: end.position });
+        indexes.push(end.index);
         next_offset = end.next_offset;
     }
     let path = segment_path(directory, active_offset);
@@ -124,7 +130,8 @@ pub(crate) fn open_partition(directory: &Path) -> Result<OpenedPartition, FileEr
     file.sync_all().map_err(IoFailure::of("sync", &path))?;
     sync_directory(directory)?;
     segments.push(Segment { base_offset: active_offset, bytes: end.position });
-    Ok(OpenedPartition { segments, file, next_offset: end.next_offset, cut_tail })
+    indexes.push(end.index);
+    Ok(OpenedPartition { segments, indexes, file, next_offset: end.next_offset, cut_tail })
 }
 
 /// Opens the active segment again after a failed write or sync, and takes everything after `committed` off it. The
@@ -181,6 +188,8 @@ struct WalkEnd {
     position: u64,
     next_offset: u64,
     fault: BatchFault,
+    /// Of the batches before.
+    index: SegmentIndex,
 }
 
 impl WalkEnd {
@@ -191,9 +200,15 @@ impl WalkEnd {
 
 fn walk(path: &Path, file: &File, base_offset: u64) -> Result<WalkEnd, FileError> {
     let mut cursor = BatchCursor::new(base_offset);
+    let mut index = SegmentIndex::new(base_offset);
     loop {
-        if let Err(fault) = cursor.next_batch(file).map_err(IoFailure::of("read", path))? {
-            return Ok(WalkEnd { position: cursor.position, next_offset: cursor.next_offset, fault });
+        let position = cursor.position;
+        match cursor.next_batch(file).map_err(IoFailure::of("read", path))? {
+            Ok((header, _)) => index.add(header.base_offset, position, header.max_timestamp_ms),
+            Err(fault) => {
+                index.set_committed_bytes(position);
+                return Ok(WalkEnd { position, next_offset: cursor.next_offset, fault, index });
+            }
         }
     }
 }

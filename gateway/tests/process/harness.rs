@@ -61,7 +61,9 @@ impl Gateway {
     /// The same with another address for heartbeats.
     pub fn start_at(data_dir: &Path, heartbeats: &str, settings: &str) -> Self {
         let config = data_dir.join("config.toml");
-        let text = format!("{settings}\n[listen]\nheartbeats = \"{heartbeats}\"\nadmin = \"127.0.0.1:0\"\n");
+        let text = format!(
+            "{settings}\n[listen]\nheartbeats = \"{heartbeats}\"\nadmin = \"127.0.0.1:0\"\nkafka = \"127.0.0.1:0\"\n"
+        );
         File::create(&config).unwrap().write_all(text.as_bytes()).unwrap();
         let mut command = program();
         command.args(["serve", "--config"]).arg(&config).arg("--data-dir").arg(data_dir);

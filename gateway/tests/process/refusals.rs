@@ -56,7 +56,8 @@ fn capacity_zero() {
 fn heartbeat_port_in_use() {
     let taken = UdpSocket::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
-    let settings = format!("[listen]\nheartbeats = \"{address}\"\nadmin = \"127.0.0.1:0\"\n");
+    let settings =
+        format!("[listen]\nheartbeats = \"{address}\"\nadmin = \"127.0.0.1:0\"\nkafka = \"127.0.0.1:0\"\n");
     check_refused(&settings, &["listen.heartbeats", "port in use", &address]);
 }
 
@@ -66,6 +67,15 @@ fn admin_port_in_use() {
     let address = taken.local_addr().unwrap().to_string();
     let settings = format!("[listen]\nheartbeats = \"127.0.0.1:0\"\nadmin = \"{address}\"\n");
     check_refused(&settings, &["listen.admin", &address, "choose a free port"]);
+}
+
+#[test]
+fn kafka_port_in_use() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let free = "\"127.0.0.1:0\"";
+    let settings = format!("[listen]\nheartbeats = {free}\nadmin = {free}\nkafka = \"{address}\"\n");
+    check_refused(&settings, &["listen.kafka", &address, "choose a free port"]);
 }
 
 #[test]

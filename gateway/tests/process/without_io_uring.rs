@@ -63,7 +63,7 @@ fn demanding_io_uring_is_refused() {
 fn auto_falls_back_and_tells() {
     let directory = tempfile::tempdir().unwrap();
     let config = directory.path().join("config.toml");
-    let listen = "[listen]\nheartbeats = \"127.0.0.1:0\"\nadmin = \"127.0.0.1:0\"\n";
+    let listen = "[listen]\nheartbeats = \"127.0.0.1:0\"\nadmin = \"127.0.0.1:0\"\nkafka = \"127.0.0.1:0\"\n";
     std::fs::write(&config, format!("{}{listen}", crate::harness::FAST)).unwrap();
     let mut command = program();
     command.args(["serve", "--config"]).arg(&config).arg("--data-dir").arg(directory.path());

@@ -1,0 +1,31 @@
+//! The Kafka face of the log: what a Kafka client needs of a broker to read it.
+//!
+//! ```text
+//!   server.rs   connections, one request at a time each
+//!   wire.rs     primitive types        api.rs, api/   one file a request or family of requests
+//!   answer.rs   which request it is, and who answers it
+//!   fetching.rs batches from the files, at once or when they are committed
+//!   group_desk.rs   who waits for the group coordinator (group.rs)
+//!   offset_desk.rs  who may commit, into the store (offsets.rs)
+//! ```
+//!
+//! One broker, one topic, every partition led by it. Read only: `Produce` is refused. What each client asks for, and in
+//! which version, decided the table in `api.rs`.
+
+pub mod group;
+pub mod limits;
+pub mod offsets;
+
+mod answer;
+mod api;
+mod counters;
+mod fetching;
+mod group_desk;
+mod offset_desk;
+mod server;
+#[cfg(test)]
+mod tests;
+mod wire;
+
+pub use counters::KafkaCounters;
+pub use server::{Advertised, Failure, FailureListener, KafkaConfig, KafkaServer, ServerClock, WallClock};

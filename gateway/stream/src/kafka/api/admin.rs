@@ -1,0 +1,135 @@
+//! What administration tools ask: `ListGroups`, `DescribeGroups`, `DescribeCluster`, `DescribeConfigs`.
+
+use super::metadata::write_broker;
+use super::{NO_OPERATIONS, error_code};
+use crate::kafka::group::{DescribedGroup, ListedGroup};
+use crate::kafka::server::Advertised;
+use crate::kafka::wire::{Reader, WireError, Writer};
+
+/// The states that groups must be in; none means any.
+pub(in crate::kafka) fn read_list_groups(
+    mut reader: Reader<'_>,
+    version: i16,
+) -> Result<Vec<String>, WireError> {
+    let states =
+        if version >= 4 { reader.array(1, |reader| reader.string().map(str::to_owned))? } else { Vec::new() };
+    reader.tags()?;
+    reader.finish()?;
+    Ok(states)
+}
+
+pub(in crate::kafka) fn write_list_groups(writer: &mut Writer, version: i16, groups: &[ListedGroup]) {
+    if version >= 1 {
+        writer.int32(0);
+    }
+    writer.int16(error_code::NONE);
+    writer.array(groups, |writer, group| {
+        writer.string(&group.group_id);
+        writer.string(&group.protocol_type);
+        if version >= 4 {
+            writer.string(group.state.name());
+        }
+        writer.tags();
+    });
+    writer.tags();
+}
+
+/// The groups to describe.
+pub(in crate::kafka) fn read_describe_groups(
+    mut reader: Reader<'_>,
+    version: i16,
+) -> Result<Vec<String>, WireError> {
+    let groups = reader.array(1, |reader| reader.string().map(str::to_owned))?;
+    if version >= 3 {
+        reader.boolean()?; // There is no authorization.
+    }
+    reader.tags()?;
+    reader.finish()?;
+    Ok(groups)
+}
+
+pub(in crate::kafka) fn write_describe_groups(writer: &mut Writer, version: i16, groups: &[DescribedGroup]) {
+    if version >= 1 {
+        writer.int32(0);
+    }
+    writer.array(groups, |writer, group| {
+        writer.int16(group.error.code());
+        writer.string(&group.group_id);
+        writer.string(group.state.name());
+        writer.string(&group.protocol_type);
+        writer.string(&group.protocol);
+        writer.array(&group.members, |writer, member| {
+            writer.string(&member.member_id);
+            if version >= 4 {
+                writer.nullable_string(member.group_instance_id.as_deref());
+            }
+            writer.string(&member.client_id);
+            writer.string(&member.client_host);
+            writer.bytes(&member.metadata);
+            writer.bytes(&member.assignment);
+            writer.tags();
+        });
+        if version >= 3 {
+            writer.int32(NO_OPERATIONS);
+        }
+        writer.tags();
+    });
+    writer.tags();
+}
+
+pub(in crate::kafka) fn read_describe_cluster(mut reader: Reader<'_>, version: i16) -> Result<(), WireError> {
+    reader.boolean()?; // There is no authorization.
+    if version >= 1 {
+        reader.int8()?; // Brokers or controllers: the same here.
+    }
+    reader.tags()?;
+    reader.finish()
+}
+
+pub(in crate::kafka) fn write_describe_cluster(writer: &mut Writer, version: i16, broker: &Advertised) {
+    writer.int32(0);
+    writer.int16(error_code::NONE);
+    writer.nullable_string(None);
+    if version >= 1 {
+        writer.int8(1); // Brokers.
+    }
+    writer.string(&broker.cluster_id);
+    writer.int32(broker.node_id);
+    write_broker(writer, broker, true);
+    writer.int32(NO_OPERATIONS);
+    writer.tags();
+}
+
+/// The resources asked about: kind and name.
+pub(in crate::kafka) fn read_describe_configs(
+    mut reader: Reader<'_>,
+    version: i16,
+) -> Result<Vec<(i8, &str)>, WireError> {
+    let resources = reader.array(3, |reader| {
+        let (kind, name) = (reader.int8()?, reader.string()?);
+        reader.nullable_array(1, Reader::string)?; // Which keys: there are none.
+        reader.tags()?;
+        Ok((kind, name))
+    })?;
+    reader.boolean()?; // Synonyms.
+    if version >= 3 {
+        reader.boolean()?; // Documentation.
+    }
+    reader.tags()?;
+    reader.finish()?;
+    Ok(resources)
+}
+
+/// Resources without any setting: the gateway is configured by its file, and tools only want an answer.
+pub(in crate::kafka) fn write_describe_configs(writer: &mut Writer, resources: &[(i8, &str)]) {
+    writer.int32(0);
+    writer.array(resources, |writer, (kind, name)| {
+        writer.int16(error_code::NONE);
+        writer.nullable_string(None);
+        writer.int8(*kind);
+        writer.string(name);
+        writer.array([(); 0], |_, ()| {});
+        writer.tags();
+    });
+    writer.tags();
+}

@@ -1,0 +1,171 @@
+//! The port over a real socket: what is committed is fetched, by offset, by waiting, and as a member of a group; what
+//! is no request ends the connection and nothing else.
+
+mod client;
+mod oracle;
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+
+use super::group::GroupConfig;
+use super::offsets::OffsetStore;
+use super::*;
+use crate::testing::{TOPIC, config, open, records};
+use crate::{EventLog, LogConfig, Storage};
+use client::Client;
+
+struct Port {
+    log: EventLog,
+    address: std::net::SocketAddr,
+    counters: Arc<KafkaCounters>,
+    now: Rc<Cell<Duration>>,
+    _directory: tempfile::TempDir,
+}
+
+/// Serves a fresh log on a free port while the test runs.
+fn with_port<F: Future<Output = ()>>(log: LogConfig, test: impl FnOnce(Port) -> F) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    tokio::task::LocalSet::new().block_on(&runtime, async {
+        let directory = tempfile::tempdir().unwrap();
+        let log = open(directory.path(), &log, &Storage::Tokio).await;
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (now, counters) = (Rc::new(Cell::new(Duration::ZERO)), Arc::default());
+        let clock = Rc::clone(&now);
+        let config = KafkaConfig {
+            advertised: Advertised {
+                host: "127.0.0.1".to_owned(),
+                port: address.port(),
+                node_id: 0,
+                cluster_id: "test".to_owned(),
+            },
+            groups: GroupConfig { initial_delay: Duration::ZERO, ..GroupConfig::new(1) },
+            clock: Rc::new(move || clock.get()),
+            counters: Arc::clone(&counters),
+            unix_ms: Rc::new(|| 1_795_500_000_000),
+            on_failure: Rc::new(|failure| println!("{failure}")),
+        };
+        let offsets = OffsetStore::open(&directory.path().join("groups"), Storage::Tokio).await.unwrap();
+        let server = KafkaServer::new(config, log.view(), offsets);
+        let serving = tokio::task::spawn_local(server.serve(listener));
+        let port = Port { log, address, counters, now, _directory: directory };
+        tokio::time::timeout(Duration::from_secs(20), test(port))
+            .await
+            .expect("the test has come to its end");
+        serving.abort();
+    });
+}
+
+#[test]
+fn every_record_is_fetched_once_and_in_order_in_every_version() {
+    with_port(LogConfig { segment_bytes: 4_000, ..config() }, async |mut port| {
+        for number in 0..60 {
+            port.log.append(&records(number * 2..number * 2 + 2)).await.unwrap();
+        }
+        for version in 4..=12 {
+            let mut client = Client::connect(port.address).await;
+            let mut found = Vec::new();
+            while found.len() < 120 {
+                let fetched = client.fetch(version, TOPIC, 0, found.len() as u64, 0, 1_000).await;
+                assert_eq!((fetched.error, fetched.committed_offset), (0, 120));
+                assert!(!fetched.offsets.is_empty());
+                found.extend(fetched.offsets);
+            }
+            assert!(found.iter().copied().eq(0..120), "version {version}: {found:?}");
+        }
+    });
+}
+
+#[test]
+fn fetch_waits_for_the_next_commit() {
+    with_port(config(), async |mut port| {
+        let mut client = Client::connect(port.address).await;
+        let waiting =
+            tokio::task::spawn_local(async move { client.fetch(11, TOPIC, 0, 0, 10_000, 1_000).await });
+        // The server has read the request when nothing else is left to do.
+        while port.counters.connections.load(Ordering::Relaxed) == 0 {
+            tokio::task::yield_now().await;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        assert!(!waiting.is_finished());
+        port.log.append(&records(0..3)).await.unwrap();
+        assert_eq!(waiting.await.unwrap().offsets, [0, 1, 2]);
+    });
+}
+
+#[test]
+fn patience_of_a_fetch_ends() {
+    with_port(config(), async |port| {
+        let mut client = Client::connect(port.address).await;
+        let fetched = client.fetch(11, TOPIC, 0, 0, 10, 1_000).await;
+        assert_eq!((fetched.error, fetched.committed_offset, fetched.offsets.len()), (0, 0, 0));
+    });
+}
+
+#[test]
+fn offsets_and_partitions_that_are_not_there_are_refused_at_once() {
+    with_port(config(), async |mut port| {
+        port.log.append(&records(0..3)).await.unwrap();
+        let mut client = Client::connect(port.address).await;
+        for (topic, partition, offset, error) in [
+            (TOPIC, 0, 4, 1),
+            (TOPIC, 0, u64::MAX, 1),
+            (TOPIC, 9, 0, 3),
+            (TOPIC, -1, 0, 3),
+            ("other", 0, 0, 3),
+        ] {
+            let fetched = client.fetch(11, topic, partition, offset, 60_000, 1_000).await;
+            assert_eq!(fetched.error, error, "{topic} {partition} {offset}");
+        }
+    });
+}
+
+#[test]
+fn hostile_frames_end_their_connection_alone() {
+    with_port(config(), async |mut port| {
+        port.log.append(&records(0..3)).await.unwrap();
+        let mut other = Client::connect(port.address).await;
+        for frame in [
+            &[0xff, 0xff, 0xff, 0xff][..],
+            &[0, 0, 0, 2, 0, 1],
+            &[0, 0, 0, 10, 0, 99, 0, 0, 0, 0, 0, 1, 0xff, 0xff],
+            &[0, 0, 0, 14, 0, 3, 0, 4, 0, 0, 0, 1, 0xff, 0xff, 0x7f, 0xff, 0xff, 0xff],
+        ] {
+            let mut hostile = Client::connect(port.address).await;
+            assert!(hostile.raw(frame).await.is_none(), "{frame:?}");
+        }
+        assert_eq!(port.counters.connections_malformed.load(Ordering::Relaxed), 4);
+        assert_eq!(other.fetch(11, TOPIC, 0, 0, 0, 1_000).await.offsets, [0, 1, 2]);
+    });
+}
+
+#[test]
+fn unknown_version_of_api_versions_is_answered_in_version_zero() {
+    with_port(config(), async |port| {
+        let mut client = Client::connect(port.address).await;
+        let frame = [0, 0, 0, 10, 0, 18, 0, 77, 0, 0, 0, 5, 0xff, 0xff];
+        let response = client.raw(&frame).await.unwrap();
+        assert_eq!(response[..10], [0, 0, 0, 5, 0, 35, 0, 0, 0, 16]);
+        assert_eq!(response.len(), 10 + 16 * 6);
+    });
+}
+
+#[test]
+fn member_of_a_group_commits_and_finds_its_offset_again() {
+    with_port(config(), async |port| {
+        let mut client = Client::connect(port.address).await;
+        let (generation, member) = client.join("g").await;
+        assert_eq!(client.commit("g", generation, &member, TOPIC, 0, 42).await, 0);
+        assert_eq!(client.committed("g", TOPIC, 0).await, 42);
+        assert_eq!(client.committed("g", TOPIC, 1).await, -1);
+        assert_eq!(client.commit("g", generation + 1, &member, TOPIC, 0, 43).await, 22);
+        // Its session ends: nobody of that name is left.
+        port.now.set(Duration::from_secs(60));
+        assert_eq!(client.commit("g", generation, &member, "other", 0, 43).await, 3);
+    });
+}

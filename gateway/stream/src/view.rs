@@ -1,0 +1,198 @@
+//! What others on the writer's thread may read of the log while it is written: the committed part, and how to find an
+//! offset in it.
+//!
+//! ```text
+//!  partition:  start offset ────────────────────────────── committed offset
+//!              [ segment    ][ segment    ][ segment ░░░░░▓▓]  ▓ written, not committed: not shown
+//!  index:       ·    ·    ·    ·   ·    ·    ·    ·            one entry each INDEX_INTERVAL_BYTES, in memory
+//! ```
+//!
+//! The log updates the view as it appends, commits, rolls and removes; whoever waits is woken by each commit. Reading is
+//! in two steps. [`LogView::plan`] looks an offset up and says where to read, from memory alone. [`ReadPlan::run`] opens
+//! the file, reads and checks the batches; it belongs in the blocking pool, since a file that is not in the page cache
+//! would hold up the control thread, and with it the next group commit. What does not verify is not served.
+//!
+//! The index is made from the batches that opening the log verifies anyway, and never written to disk.
+
+mod index;
+mod plan;
+#[cfg(test)]
+mod tests;
+
+use std::cell::RefCell;
+use std::path::PathBuf;
+use std::rc::Rc;
+
+use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
+
+use crate::segment::segment_path;
+pub(crate) use index::SegmentIndex;
+pub use plan::{ReadFault, ReadPlan, TimePlan};
+
+/// The readable part of a topic.
+#[derive(Debug)]
+pub struct LogView {
+    topic: String,
+    partitions: Vec<Rc<PartitionView>>,
+    /// Tells each commit.
+    committed: Rc<Notify>,
+}
+
+/// The readable part of a partition. The log changes it, readers look at it; one thread.
+#[derive(Debug)]
+pub(crate) struct PartitionView {
+    directory: PathBuf,
+    state: RefCell<State>,
+    committed: Rc<Notify>,
+}
+
+#[derive(Debug)]
+struct State {
+    committed_offset: u64,
+    /// Oldest first, at least one; the last one is active.
+    segments: Vec<SegmentIndex>,
+}
+
+/// Why an offset cannot be read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum PlanFault {
+    /// No such partition.
+    UnknownPartition,
+    /// Before the oldest record or after the committed ones.
+    OutOfRange,
+}
+
+impl LogView {
+    pub(crate) fn new(topic: &str, partitions: Vec<Rc<PartitionView>>, committed: Rc<Notify>) -> Self {
+        Self { topic: topic.to_owned(), partitions, committed }
+    }
+
+    /// Name of the topic.
+    #[must_use]
+    pub fn topic(&self) -> &str {
+        &self.topic
+    }
+
+    /// How many partitions the topic has.
+    #[must_use]
+    pub fn partition_count(&self) -> u32 {
+        u32::try_from(self.partitions.len()).expect("bounded by PARTITIONS_MAX")
+    }
+
+    /// The oldest offset and the one after the last committed record; `None` if there is no such partition.
+    #[must_use]
+    pub fn range(&self, partition: u32) -> Option<std::ops::Range<u64>> {
+        let state = self.partitions.get(partition as usize)?.state.borrow();
+        Some(state.start_offset()..state.committed_offset)
+    }
+
+    /// Resolves at the next commit of any partition. Take it before looking at the range, or a commit may be missed.
+    pub fn next_commit(&self) -> Notified<'_> {
+        self.committed.notified()
+    }
+
+    /// How to read the committed batches from the one with `offset` on. `None`: there are none yet.
+    ///
+    /// # Errors
+    /// If there is no such partition, or the offset is outside its range.
+    pub fn plan(&self, partition: u32, offset: u64) -> Result<Option<ReadPlan>, PlanFault> {
+        let partition = self.partitions.get(partition as usize).ok_or(PlanFault::UnknownPartition)?;
+        let state = partition.state.borrow();
+        if !(state.start_offset()..=state.committed_offset).contains(&offset) {
+            return Err(PlanFault::OutOfRange);
+        }
+        if offset == state.committed_offset {
+            return Ok(None);
+        }
+        let segment = state.segment_of(offset);
+        let (base_offset, position) = segment.floor(offset);
+        Ok(Some(ReadPlan {
+            path: segment_path(&partition.directory, segment.base_offset()),
+            position,
+            end: segment.committed_bytes(),
+            base_offset,
+            offset,
+        }))
+    }
+
+    /// How to find the first batch that has a record at this time or later. `None`: there is none, or no such
+    /// partition.
+    #[must_use]
+    pub fn plan_time(&self, partition: u32, timestamp_ms: i64) -> Option<TimePlan> {
+        let partition = self.partitions.get(partition as usize)?;
+        let state = partition.state.borrow();
+        state.segments.iter().find_map(|segment| {
+            let (base_offset, position) = segment.first_at(timestamp_ms)?;
+            let path = segment_path(&partition.directory, segment.base_offset());
+            Some(TimePlan { path, position, end: segment.committed_bytes(), base_offset, timestamp_ms })
+        })
+    }
+
+    /// The latest timestamp of all that is in the partition, in milliseconds.
+    #[must_use]
+    pub fn max_timestamp_ms(&self, partition: u32) -> Option<i64> {
+        let state = self.partitions.get(partition as usize)?.state.borrow();
+        state.segments.iter().filter_map(SegmentIndex::max_timestamp_ms).max()
+    }
+}
+
+impl State {
+    fn start_offset(&self) -> u64 {
+        self.segments[0].base_offset()
+    }
+
+    fn segment_of(&self, offset: u64) -> &SegmentIndex {
+        let after = self.segments.partition_point(|segment| segment.base_offset() <= offset);
+        &self.segments[after.saturating_sub(1)]
+    }
+
+    fn active(&mut self) -> &mut SegmentIndex {
+        self.segments.last_mut().expect("a partition always has an active segment")
+    }
+}
+
+impl PartitionView {
+    pub(crate) const fn new(
+        directory: PathBuf,
+        committed_offset: u64,
+        segments: Vec<SegmentIndex>,
+        committed: Rc<Notify>,
+    ) -> Self {
+        Self { directory, state: RefCell::new(State { committed_offset, segments }), committed }
+    }
+
+    /// A batch was written to the active segment; it is not shown before [`Self::commit`].
+    pub(crate) fn append(&self, base_offset: u64, position: u64, max_timestamp_ms: i64) {
+        self.state.borrow_mut().active().add(base_offset, position, max_timestamp_ms);
+    }
+
+    /// Shows what was written.
+    pub(crate) fn commit(&self, committed_offset: u64, committed_bytes: u64) {
+        let mut state = self.state.borrow_mut();
+        state.active().set_committed_bytes(committed_bytes);
+        let has_moved = state.committed_offset != committed_offset;
+        state.committed_offset = committed_offset;
+        drop(state);
+        if has_moved {
+            self.committed.notify_waiters();
+        }
+    }
+
+    /// Forgets what was written and never committed.
+    pub(crate) fn forget_uncommitted(&self) {
+        let mut state = self.state.borrow_mut();
+        let committed_offset = state.committed_offset;
+        state.active().truncate(committed_offset);
+    }
+
+    /// A new active segment.
+    pub(crate) fn roll(&self, base_offset: u64) {
+        self.state.borrow_mut().segments.push(SegmentIndex::new(base_offset));
+    }
+
+    /// The oldest segment is gone.
+    pub(crate) fn remove_oldest(&self) {
+        self.state.borrow_mut().segments.remove(0);
+    }
+}

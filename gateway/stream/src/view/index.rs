@@ -1,0 +1,74 @@
+//! The sparse index of one segment: which batch begins where, and how late the records up to the next entry are.
+
+use crate::limits::INDEX_INTERVAL_BYTES;
+
+/// One entry; the batches up to the next one belong to it.
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    /// Offset of its first batch.
+    base_offset: u64,
+    /// Byte at which that begins.
+    position: u64,
+    /// The latest timestamp of its batches.
+    max_timestamp_ms: i64,
+}
+
+/// Where the batches of a segment are.
+#[derive(Clone, Debug)]
+pub(crate) struct SegmentIndex {
+    base_offset: u64,
+    committed_bytes: u64,
+    entries: Vec<Entry>,
+}
+
+impl SegmentIndex {
+    /// Of an empty segment.
+    pub(crate) const fn new(base_offset: u64) -> Self {
+        Self { base_offset, committed_bytes: 0, entries: Vec::new() }
+    }
+
+    pub(super) const fn base_offset(&self) -> u64 {
+        self.base_offset
+    }
+
+    pub(super) const fn committed_bytes(&self) -> u64 {
+        self.committed_bytes
+    }
+
+    pub(crate) const fn set_committed_bytes(&mut self, bytes: u64) {
+        self.committed_bytes = bytes;
+    }
+
+    /// A batch that follows those before.
+    pub(crate) fn add(&mut self, base_offset: u64, position: u64, max_timestamp_ms: i64) {
+        match self.entries.last_mut() {
+            Some(last) if position - last.position < INDEX_INTERVAL_BYTES => {
+                last.max_timestamp_ms = last.max_timestamp_ms.max(max_timestamp_ms);
+            }
+            _ => self.entries.push(Entry { base_offset, position, max_timestamp_ms }),
+        }
+    }
+
+    /// Takes back the batches from `offset` on. An entry may keep a time that is too late; it is a hint only.
+    pub(super) fn truncate(&mut self, offset: u64) {
+        let kept = self.entries.partition_point(|entry| entry.base_offset < offset);
+        self.entries.truncate(kept);
+    }
+
+    /// Offset and position of the last entry at or before `offset`.
+    pub(super) fn floor(&self, offset: u64) -> (u64, u64) {
+        let after = self.entries.partition_point(|entry| entry.base_offset <= offset);
+        let entry = after.checked_sub(1).map(|index| self.entries[index]);
+        entry.map_or((self.base_offset, 0), |entry| (entry.base_offset, entry.position))
+    }
+
+    /// Offset and position of the first entry that may have a record at this time or later.
+    pub(super) fn first_at(&self, timestamp_ms: i64) -> Option<(u64, u64)> {
+        let entry = self.entries.iter().find(|entry| entry.max_timestamp_ms >= timestamp_ms)?;
+        Some((entry.base_offset, entry.position))
+    }
+
+    pub(super) fn max_timestamp_ms(&self) -> Option<i64> {
+        self.entries.iter().map(|entry| entry.max_timestamp_ms).max()
+    }
+}
