@@ -90,7 +90,7 @@ fn render_table(text: &mut String, lines: &[Line<'_>]) {
     );
     let _ = writeln!(
         text,
-        "{:<62} {:>7} {:>6} {:>5} {:>9} {:>25} {:>25} {:>6} {:>6}",
+        "{:<62} {:>7} {:>6} {:>5} {:>9} {:>25} {:>25} {:>6} {:>6} {:>8}",
         "contender",
         "dgram/s",
         "bytes",
@@ -99,7 +99,8 @@ fn render_table(text: &mut String, lines: &[Line<'_>]) {
         "ns a datagram",
         "heartbeat over B",
         "lost",
-        "stale"
+        "stale",
+        "verdicts"
     );
     let Some(limit) = lines.first() else { return };
     for line in lines {
@@ -109,7 +110,7 @@ fn render_table(text: &mut String, lines: &[Line<'_>]) {
         };
         let _ = writeln!(
             text,
-            "{:<62} {:>7} {:>6.0} {:>5} {:>9} {:>25} {:>25} {:>6} {:>6}",
+            "{:<62} {:>7} {:>6.0} {:>5} {:>9} {:>25} {:>25} {:>6} {:>6} {:>8}",
             line.name,
             config.frames_per_second,
             line.load.frame_bytes(),
@@ -119,6 +120,7 @@ fn render_table(text: &mut String, lines: &[Line<'_>]) {
             format!("{ratio:.3}"),
             line.lost(),
             line.not_accepted(),
+            line.rounds.iter().map(|round| round.outcome.verdicts).sum::<u64>(),
         );
     }
 }
@@ -149,7 +151,8 @@ fn render_limits(text: &mut String) {
          - The gateway's figure includes its ticks: wheel entries fire at their natural rate and are put back.\n\
          - Datagrams are sent one by one from 16 sockets, so nothing is glued into trains (UDP_GRO) here.\n\
          - `stale` counts heartbeats that were taken and did not count; it must be 0. `lost` must be 0, too: a receiver\n\
-        \x20 that loses is cheaper than it looks.\n\
+        \x20 that loses is cheaper than it looks. `verdicts` must be 0, or the sender was held up for longer than a\n\
+        \x20 node may be silent.\n\
          - A virtual machine shares caches and memory with strangers: trust ratios within a round, not single figures.\n",
     );
 }

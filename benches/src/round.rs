@@ -36,7 +36,7 @@ const AFTERGLOW: Duration = Duration::from_millis(50);
 pub struct Ready {
     /// Where to send.
     pub address: SocketAddr,
-    /// Makes the contender look at its stop flag.
+    /// Makes the contender end, or look at its stop flag. Called until it has ended.
     pub nudge: Box<dyn Fn() + Send>,
 }
 
@@ -70,8 +70,10 @@ pub struct Outcome {
     pub heartbeats: u64,
     /// Processor time of its thread.
     pub processor_time: Duration,
-    /// What else it wants to tell, for instance how often it turned.
+    /// How often it waited for more, where that is known.
     pub turns: u64,
+    /// Nodes that it called silent. All of them speak, so more than 0 means that the sender was held up for long.
+    pub verdicts: u64,
 }
 
 /// One contender with one load.
@@ -97,6 +99,9 @@ impl Measured {
     }
 }
 
+/// Time between two nudges.
+const NUDGE_EVERY: Duration = Duration::from_millis(10);
+
 /// Runs one contender against one load.
 ///
 /// # Panics
@@ -119,10 +124,14 @@ pub fn run(contender: &dyn Contender, load: &Load, placement: Placement) -> Meas
             sender::spin(AFTERGLOW, clock);
             // Relaxed: see `Stage::is_over`.
             stop.store(true, Ordering::Relaxed);
-            nudge();
-            sent
+            (sent, nudge)
         });
-        let sent = sending.join().expect("the sender to finish");
+        let (sent, nudge) = sending.join().expect("the sender to finish");
+        // More than once: a contender that is behind has a full socket, which drops a nudge that is a datagram.
+        while !receiving.is_finished() {
+            nudge();
+            sender::spin(NUDGE_EVERY, clock);
+        }
         let outcome = receiving.join().expect("the contender to finish");
         Measured { outcome, sent }
     })

@@ -40,6 +40,6 @@ impl Contender for Bare {
             .datagrams;
         let processor_time = stage.clock.thread_cpu_time() - before;
         std::hint::black_box(bytes);
-        Outcome { datagrams, heartbeats: 0, processor_time, turns }
+        Outcome { datagrams, heartbeats: 0, processor_time, turns, verdicts: 0 }
     }
 }

@@ -52,13 +52,19 @@ impl Contender for Gateway {
             page.read(Cell::HeartbeatsAccepted)
         };
         let frames_before = page.read(Cell::DatagramsReceived);
+        let verdicts_before = page.read(Cell::Verdicts);
         let control = ControlWake::new().expect("an eventfd");
         let shared = WorkerShared { page: Arc::clone(&page), control, stop: Arc::clone(&stage.stop) };
         while stage.clock.now() < begins {
             std::hint::spin_loop();
         }
         let mut worker = Worker::new(shard, receiver, stage.clock, shared);
-        let _ = stage.ready.send(Ready { address, nudge: Box::new(move || handle.wake()) });
+        let nudge = move || {
+            // A worker does not return before its verdicts were taken, so they are, in case there are any.
+            while outbox.take().is_some() {}
+            handle.wake();
+        };
+        let _ = stage.ready.send(Ready { address, nudge: Box::new(nudge) });
         let before = stage.clock.thread_cpu_time();
         worker.run().expect("a working receiver");
         let processor_time = stage.clock.thread_cpu_time() - before;
@@ -67,6 +73,7 @@ impl Contender for Gateway {
             heartbeats: page.read(Cell::HeartbeatsAccepted) - accepted_before,
             processor_time,
             turns: page.read(Cell::Turns),
+            verdicts: page.read(Cell::Verdicts) - verdicts_before,
         }
     }
 }

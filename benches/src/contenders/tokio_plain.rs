@@ -122,7 +122,7 @@ impl Contender for TokioPlain {
                 }
             }
             let processor_time = stage.clock.thread_cpu_time() - before;
-            Outcome { datagrams, heartbeats: state.accepted, processor_time, turns: 0 }
+            Outcome { datagrams, heartbeats: state.accepted, processor_time, turns: 0, verdicts: 0 }
         })
     }
 }

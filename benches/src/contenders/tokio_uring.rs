@@ -96,7 +96,7 @@ impl Contender for TokioUring {
             let processor_time = clock.thread_cpu_time() - before;
             let state = state.borrow();
             let heartbeats = state.engine.counters().heartbeats_accepted - accepted_before;
-            Outcome { datagrams: state.datagrams, heartbeats, processor_time, turns: 0 }
+            Outcome { datagrams: state.datagrams, heartbeats, processor_time, turns: 0, verdicts: 0 }
         })
     }
 }
