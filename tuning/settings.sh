@@ -7,7 +7,7 @@ settings() {
   cat <<'TABLE'
 net.core.rmem_max|67108864|at-least|without CAP_NET_ADMIN the socket buffer of a shard is capped at this; a full buffer drops heartbeats
 net.core.netdev_max_backlog|10000|at-least|datagrams wait here between the network card and the socket; the default of 1000 is one burst of a large relay
-kernel.io_uring_disabled|0|equal|with 1 or 2 the gateway falls back to recvmmsg, at about 1.5 times the CPU
+kernel.io_uring_disabled|0|equal|with 1 or 2 the gateway falls back to recvmmsg, at up to a fifth more CPU (benches/results)
 TABLE
 }
 

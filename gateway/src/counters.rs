@@ -76,6 +76,8 @@ cells! {
     IntervalsClamped: Counter "pulsegate_intervals_clamped_total" {"" = ""} "Nodes that asked for an interval outside the allowed range.";
     DeparturesAccepted: Counter "pulsegate_departures_total" {"outcome" = "accepted"} "Goodbyes acted on.";
     DeparturesIgnored: Counter "pulsegate_departures_total" {"outcome" = "ignored"} "Goodbyes of unknown nodes, older runs, or nodes that had left.";
+    DeparturesRefused: Counter "pulsegate_departures_total" {"outcome" = "refused"} "Goodbyes lost because too many waited for publication.";
+    NodesNeverConfirmed: Counter "pulsegate_nodes_never_confirmed_total" {"" = ""} "Nodes heard once and never again.";
     Verdicts: Counter "pulsegate_verdicts_total" {"" = ""} "Verdicts reached.";
     VerdictsPostponed: Counter "pulsegate_verdicts_postponed_total" {"" = ""} "Transitions put off because publication was behind.";
     WheelEntriesFired: Counter "pulsegate_wheel_entries_total" {"outcome" = "fired"} "Wheel entries looked at.";

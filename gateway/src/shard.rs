@@ -217,6 +217,8 @@ impl Shard {
             (Cell::IntervalsClamped, counters.intervals_clamped),
             (Cell::DeparturesAccepted, counters.departures_accepted),
             (Cell::DeparturesIgnored, counters.departures_ignored),
+            (Cell::DeparturesRefused, counters.departures_refused),
+            (Cell::NodesNeverConfirmed, counters.new_nodes_never_confirmed),
             (Cell::VerdictsPostponed, counters.verdicts_postponed),
             (Cell::WheelEntriesFired, counters.wheel_entries_fired),
             (Cell::WheelEntriesRearmed, counters.wheel_entries_rearmed),

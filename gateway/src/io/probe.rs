@@ -188,7 +188,7 @@ pub fn report(wanted: &Wanted) -> Report {
         findings.push(Finding {
             severity: Severity::Degraded,
             what: format!("io_uring cannot be used: {refusal}"),
-            why: "heartbeats are received through recvmmsg instead, at about 1.5 times the processor time",
+            why: "heartbeats are received through recvmmsg instead, at up to a fifth more processor time",
             remedy: refusal.remedy().to_owned(),
         });
     }
