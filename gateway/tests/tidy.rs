@@ -15,7 +15,7 @@ const MAY_DEPEND_ON: [(&str, &[&str]); 6] = [
     ("codec", &[]),
     ("gateway/engine", &["pulsegate-codec"]),
     ("gateway/stream", &["pulsegate-codec"]),
-    ("loadgen", &["pulsegate-codec", "pulsegate-stream"]),
+    ("loadgen", &["pulsegate-codec"]),
     // The load generator's library is for the demo alone.
     ("gateway", &["pulsegate-codec", "pulsegate-engine", "pulsegate-stream", "pulsegate-loadgen"]),
     (

@@ -7,6 +7,7 @@ use std::str::FromStr;
 use clap::{Args, Parser, Subcommand};
 
 use crate::blast::BlastOptions;
+use crate::endpoints::{NotRunning, read_endpoints};
 use crate::faults::{Amount, FaultOptions};
 use crate::moment::Duration;
 use crate::network::NetworkOptions;
@@ -118,15 +119,18 @@ pub struct RunArguments {
     /// Write the report to this file, as JSON; `-` is standard output.
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
-    /// Where heartbeats go.
-    #[arg(long, default_value = "127.0.0.1:7400")]
-    pub gateway: SocketAddr,
-    /// The gateway's admin port.
-    #[arg(long, default_value = "127.0.0.1:7480")]
-    pub admin: SocketAddr,
-    /// The gateway's data directory, with its event log.
-    #[arg(long, value_name = "DIR", default_value = "pulsegate-data")]
-    pub data_dir: PathBuf,
+    /// Where heartbeats go [default: 127.0.0.1:7400].
+    #[arg(long, value_name = "ADDRESS")]
+    pub gateway: Option<SocketAddr>,
+    /// The gateway's admin port [default: 127.0.0.1:7480].
+    #[arg(long, value_name = "ADDRESS")]
+    pub admin: Option<SocketAddr>,
+    /// The gateway's Kafka port, where its events are read [default: 127.0.0.1:7492].
+    #[arg(long, value_name = "ADDRESS")]
+    pub kafka: Option<SocketAddr>,
+    /// The data directory of a gateway on this machine: it tells those of the three addresses that are not given.
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
     /// Time between two heartbeats of a node.
     #[arg(long, default_value_t = 1_000)]
     pub interval_ms: u32,
@@ -170,12 +174,20 @@ const REORDER_BY: u32 = 3;
 
 impl RunArguments {
     /// As the library takes them.
-    #[must_use]
-    pub fn options(&self) -> RunOptions {
-        RunOptions {
-            gateway: self.gateway,
-            admin: self.admin,
-            data_dir: self.data_dir.clone(),
+    ///
+    /// # Errors
+    /// If the addresses are to be found in a data directory and are not there.
+    pub fn options(&self) -> Result<RunOptions, NotRunning> {
+        let found = self.data_dir.as_deref().map(read_endpoints).transpose()?;
+        let defaults = RunOptions::default();
+        let (gateway, admin, kafka) = match found {
+            Some(found) => (found.heartbeats, found.admin, found.kafka),
+            None => (defaults.gateway, defaults.admin, defaults.kafka),
+        };
+        Ok(RunOptions {
+            gateway: self.gateway.unwrap_or(gateway),
+            admin: self.admin.unwrap_or(admin),
+            kafka: self.kafka.unwrap_or(kafka),
             nodes: self.nodes,
             seconds: self.seconds,
             interval_ms: self.interval_ms,
@@ -195,7 +207,7 @@ impl RunArguments {
             jitter_share: self.jitter.share(),
             herd: self.herd,
             mix_lanes: self.mix_lanes,
-        }
+        })
     }
 }
 
@@ -234,7 +246,7 @@ mod tests {
     fn run_options(arguments: &[&str]) -> RunOptions {
         let command_line = ["pulsegate-loadgen", "run"].iter().chain(arguments);
         match Cli::try_parse_from(command_line).unwrap().command {
-            Command::Run(arguments) => arguments.options(),
+            Command::Run(arguments) => arguments.options().unwrap(),
             Command::Blast(_) => unreachable!("the command is run"),
         }
     }

@@ -6,7 +6,7 @@
 //! simulation of the engine drives the same fleet without a socket.
 //!
 //! ```text
-//!  faults ─▶ fleet ─▶ compose ─▶ network ─▶ sender ──UDP──▶ gateway ──▶ event log ─▶ event_source ─▶ watch
+//!  faults ─▶ fleet ─▶ compose ─▶ network ─▶ sender ──UDP──▶ gateway ─Kafka port─▶ event_source ─▶ watch
 //!            ▲                                  │ what was handed over, and when                       │
 //!         schedule                              └──▶ ground_truth ──▶ verify ──▶ report ◀──────────────┘
 //! ```
@@ -20,6 +20,7 @@ pub mod cli;
 pub mod clock;
 pub mod compose;
 pub mod drive;
+pub mod endpoints;
 pub mod event_source;
 pub mod faults;
 pub mod fleet;
@@ -36,6 +37,7 @@ mod run;
 pub mod schedule;
 pub mod sender;
 pub mod timeline;
+pub mod topic_reader;
 pub mod verify;
 pub mod watch;
 

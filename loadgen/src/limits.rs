@@ -49,6 +49,15 @@ pub const ADMIN_WAIT_MAX: Duration = Duration::from_secs(5);
 /// Longest wait for the gateway to write its last events.
 pub const EVENTS_WAIT_MAX: Duration = Duration::from_secs(20);
 
+/// Longest wait for one answer of the gateway's Kafka port.
+pub const KAFKA_WAIT_MAX: Duration = Duration::from_secs(5);
+
+/// Most that is fetched of the event log before it is looked at, in KiB.
+pub const FETCHED_AHEAD_KIB_MAX: u32 = 16 * 1_024;
+
+/// Most records that are taken from the Kafka client in one go.
+pub const POLL_RECORDS_MAX: u32 = 10_000;
+
 /// How many problems are kept in words; all are counted.
 pub const PROBLEMS_MAX: usize = 20;
 

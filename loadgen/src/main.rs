@@ -22,8 +22,9 @@ fn main() -> ExitCode {
 
 /// Exit status 0 for a clean report, 1 for one that is not.
 fn run_fleet(arguments: &RunArguments) -> Result<ExitCode, String> {
+    let options = arguments.options().map_err(|error| error.to_string())?;
     let mut display = ProgressDisplay::new();
-    let result = run(&arguments.options(), &mut |progress| display.show(progress));
+    let result = run(&options, &mut |progress| display.show(progress));
     drop(display);
     let report = result.map_err(|error| error.to_string())?;
     write_report(arguments.json.as_deref(), &report.to_string(), &report.to_json())?;

@@ -1,7 +1,6 @@
 //! What a run can be told, and which of it makes no sense.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
 
 use crate::faults::{FaultKind, FaultOptions};
 use crate::limits::{BATCH_NODES_MAX, INTERVAL_MS_MAX, INTERVAL_MS_MIN, NODES_MAX, RELAYS_MAX, SECONDS_MAX};
@@ -15,8 +14,8 @@ pub struct RunOptions {
     pub gateway: SocketAddr,
     /// The gateway's admin port.
     pub admin: SocketAddr,
-    /// The gateway's data directory, with its event log.
-    pub data_dir: PathBuf,
+    /// The gateway's Kafka port.
+    pub kafka: SocketAddr,
     /// Nodes of the fleet.
     pub nodes: u32,
     /// How long the fleet beats.
@@ -49,7 +48,7 @@ impl Default for RunOptions {
         Self {
             gateway: SocketAddr::from((Ipv4Addr::LOCALHOST, 7_400)),
             admin: SocketAddr::from((Ipv4Addr::LOCALHOST, 7_480)),
-            data_dir: PathBuf::from("pulsegate-data"),
+            kafka: SocketAddr::from((Ipv4Addr::LOCALHOST, 7_492)),
             nodes: 20_000,
             seconds: 30,
             interval_ms: 1_000,

@@ -74,7 +74,7 @@ pub fn run(options: &RunOptions, on_progress: &mut dyn FnMut(&Progress)) -> Resu
     let relays = options.relay_count();
     let plan = FaultPlan::new(&options.faults, &timeline, options.nodes, relays, options.seed)?;
     let planned = FaultKind::ALL.map(|kind| plan.count(kind));
-    let source = EventSource::open_at_end(&options.data_dir)?;
+    let source = EventSource::open_at_end(options.kafka)?;
     let fleet = fleet(options, Clock::start().unix_us(Moment::ZERO));
     let directory = Directory::new(&fleet);
     let mut drive = drive(options, fleet, plan, &timeouts)?;

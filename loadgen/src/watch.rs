@@ -72,6 +72,13 @@ struct Shared {
     failures: AtomicU64,
 }
 
+impl Shared {
+    fn count(&self, event: &Event) {
+        self.events.fetch_add(1, Ordering::Relaxed);
+        self.failures.fetch_add(u64::from(event.event_type == EventType::Failed), Ordering::Relaxed);
+    }
+}
+
 const POLL_PAUSE: Duration = Duration::from_millis(100);
 const STATUS_PAUSE: Duration = Duration::from_secs(1);
 
@@ -140,12 +147,13 @@ impl Watcher {
     fn run(mut self) -> Result<Watched, EventSourceError> {
         let mut status_due = self.plan.steady_from;
         loop {
-            // Read before polling: what was in the log when the end was called for is read by this poll.
+            // Read first: what consumers could see when the end was called for is read before this ends.
             let is_ending = self.shared.is_ending.load(Ordering::Relaxed);
-            while self.poll()? {}
             if is_ending {
+                self.read_to_end()?;
                 return Ok(self.watched);
             }
+            while self.poll()? {}
             let now = self.clock.now();
             if now >= status_due && now < self.plan.steady_until {
                 status_due = now + STATUS_PAUSE;
@@ -169,8 +177,15 @@ impl Watcher {
     fn poll(&mut self) -> Result<bool, EventSourceError> {
         let Self { source, directory, clock, watched, shared, .. } = self;
         source.poll(|event| {
-            shared.events.fetch_add(1, Ordering::Relaxed);
-            shared.failures.fetch_add(u64::from(event.event_type == EventType::Failed), Ordering::Relaxed);
+            shared.count(event);
+            watched.note(event, directory, clock);
+        })
+    }
+
+    fn read_to_end(&mut self) -> Result<(), EventSourceError> {
+        let Self { source, directory, clock, watched, shared, .. } = self;
+        source.read_to_end(|event| {
+            shared.count(event);
             watched.note(event, directory, clock);
         })
     }

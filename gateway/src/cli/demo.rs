@@ -71,7 +71,7 @@ fn demo(arguments: &DemoArguments, directory: &Path) -> Result<ExitCode, Failure
     let options = RunOptions {
         gateway: gateway.endpoints.heartbeats,
         admin: gateway.endpoints.admin,
-        data_dir: directory.to_path_buf(),
+        kafka: gateway.endpoints.kafka,
         nodes: arguments.nodes,
         seconds: arguments.seconds,
         interval_ms: arguments.interval_ms,

@@ -7,11 +7,11 @@ use pulsegate_loadgen::{Report, RunOptions};
 use crate::harness::Gateway;
 
 /// A short run with fast timeouts: failed after a second.
-fn options(gateway: &Gateway, directory: &std::path::Path) -> RunOptions {
+fn options(gateway: &Gateway) -> RunOptions {
     RunOptions {
         gateway: gateway.endpoints().heartbeats,
         admin: gateway.endpoints().admin,
-        data_dir: directory.to_path_buf(),
+        kafka: gateway.endpoints().kafka,
         nodes: 4_000,
         seconds: 10,
         interval_ms: 200,
@@ -24,7 +24,7 @@ fn check_clean(change: impl FnOnce(RunOptions) -> RunOptions) -> Report {
     let directory = tempfile::tempdir().unwrap();
     let settings = "[detector]\ninterval-ms = 200\n[shards]\ncount = 2\n[registry]\nnodes-max = 10_000\n";
     let gateway = Gateway::start(directory.path(), settings);
-    let options = change(options(&gateway, directory.path()));
+    let options = change(options(&gateway));
     let report = pulsegate_loadgen::run(&options, &mut |_| {}).unwrap();
     assert!(report.is_clean(), "{report}");
     report
