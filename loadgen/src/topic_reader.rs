@@ -138,7 +138,7 @@ impl TopicReader {
     /// # Errors
     /// If the broker does not answer.
     pub fn first_offsets(&self) -> Result<Vec<i64>, ReadError> {
-        self.watermarks(|first, _| first)
+        self.offsets_for(FIRST)
     }
 
     /// The offset after the last record of each partition.
@@ -146,7 +146,7 @@ impl TopicReader {
     /// # Errors
     /// If the broker does not answer.
     pub fn end_offsets(&self) -> Result<Vec<i64>, ReadError> {
-        self.watermarks(|_, end| end)
+        self.offsets_for(END)
     }
 
     /// The offset of the first record of each partition that is at or after this time; the end if there is none.
@@ -154,17 +154,13 @@ impl TopicReader {
     /// # Errors
     /// If the broker does not answer.
     pub fn offsets_at(&self, unix_ms: i64) -> Result<Vec<i64>, ReadError> {
-        let times = self.partition_list(&vec![unix_ms.max(0); self.next_offsets.len()])?;
-        let found = self.consumer.offsets_for_times(times, KAFKA_WAIT_MAX);
-        let found = found.map_err(|error| self.failure(&error))?;
-        let mut offsets = self.end_offsets()?;
-        for element in found.elements_for_topic(&self.topic) {
-            let place = usize::try_from(element.partition()).ok().and_then(|index| offsets.get_mut(index));
-            if let (Some(place), Offset::Offset(offset)) = (place, element.offset()) {
-                *place = offset;
-            }
-        }
-        Ok(offsets)
+        let end_offsets = self.end_offsets()?;
+        let offsets = self.offsets_for(Offset::Offset(unix_ms.max(0)))?;
+        Ok(offsets
+            .into_iter()
+            .zip(end_offsets)
+            .map(|(offset, end)| if offset < 0 { end } else { offset })
+            .collect())
     }
 
     /// Begins to read each partition at its offset.
@@ -176,7 +172,8 @@ impl TopicReader {
     /// If there are not as many offsets as partitions.
     pub fn start(&mut self, offsets: Vec<i64>) -> Result<(), ReadError> {
         assert_eq!(offsets.len(), self.next_offsets.len(), "one offset a partition");
-        let assignment = self.partition_list(&offsets)?;
+        let places: Vec<_> = offsets.iter().copied().map(Offset::Offset).collect();
+        let assignment = self.partition_list(&places)?;
         self.next_offsets = offsets;
         self.consumer.assign(&assignment).map_err(|error| self.failure(&error))
     }
@@ -229,20 +226,23 @@ impl TopicReader {
         Some(ReadError::Removed { partition, offset })
     }
 
-    fn watermarks(&self, choose: impl Fn(i64, i64) -> i64) -> Result<Vec<i64>, ReadError> {
-        (0..)
-            .zip(&self.next_offsets)
-            .map(|(partition, _)| {
-                let watermarks = self.consumer.fetch_watermarks(&self.topic, partition, KAFKA_WAIT_MAX);
-                watermarks.map(|(first, end)| choose(first, end)).map_err(|error| self.failure(&error))
-            })
-            .collect()
+    /// One request for all partitions: it may have to wait behind a fetch that waits for records. Below zero where
+    /// there is no such offset.
+    fn offsets_for(&self, time: Offset) -> Result<Vec<i64>, ReadError> {
+        let times = self.partition_list(&vec![time; self.next_offsets.len()])?;
+        let found = self.consumer.offsets_for_times(times, KAFKA_WAIT_MAX);
+        let found = found.map_err(|error| self.failure(&error))?;
+        let elements = found.elements_for_topic(&self.topic);
+        for element in &elements {
+            element.error().map_err(|error| self.failure(&error))?;
+        }
+        Ok(elements.iter().map(|element| element.offset().to_raw().unwrap_or(-1)).collect())
     }
 
-    fn partition_list(&self, offsets: &[i64]) -> Result<TopicPartitionList, ReadError> {
+    fn partition_list(&self, offsets: &[Offset]) -> Result<TopicPartitionList, ReadError> {
         let mut list = TopicPartitionList::with_capacity(offsets.len());
         for (partition, &offset) in (0..).zip(offsets) {
-            let added = list.add_partition_offset(&self.topic, partition, Offset::Offset(offset));
+            let added = list.add_partition_offset(&self.topic, partition, offset);
             added.map_err(|error| self.failure(&error))?;
         }
         Ok(list)
@@ -261,6 +261,10 @@ impl TopicReader {
         ReadError::Failed { address: self.address.clone(), reason: error.to_string() }
     }
 }
+
+/// Stand for times where the protocol asks for a time.
+const FIRST: Offset = Offset::Beginning;
+const END: Offset = Offset::End;
 
 /// How long to wait for the reason of an error.
 const COMPLAINT_WAIT: Duration = Duration::from_millis(100);
