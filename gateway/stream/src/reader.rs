@@ -68,6 +68,8 @@ pub struct LogReader {
     poll_bytes_max: usize,
     /// Whose turn it is when the bound stops a poll.
     turn: u32,
+    /// Read these partitions and no others.
+    is_fixed: bool,
 }
 
 impl LogReader {
@@ -80,7 +82,32 @@ impl LogReader {
             partitions: BTreeMap::new(),
             poll_bytes_max: POLL_BYTES_MAX,
             turn: 0,
+            is_fixed: false,
         }
+    }
+
+    /// Reads these partitions, each from this offset on; records of them that retention has removed already count as
+    /// skipped.
+    #[must_use]
+    pub fn starting_at(directory: &Path, topic: &str, offsets: &BTreeMap<u32, u64>) -> Self {
+        let reader = |(number, offset): (&u32, &u64)| {
+            let path = directory.join(directory_name(topic, *number));
+            (*number, PartitionReader::starting_at(path, *offset))
+        };
+        let partitions = offsets.iter().map(reader).collect();
+        Self { partitions, is_fixed: true, ..Self::new(directory, topic) }
+    }
+
+    /// As [`Self::poll`], but each partition only up to this offset: what the writer says is committed, so a boundary
+    /// of batches.
+    ///
+    /// # Errors
+    /// As [`Self::poll`].
+    pub fn poll_to(&mut self, end_of: impl Fn(u32) -> u64) -> Result<Poll, FileError> {
+        for (number, partition) in &mut self.partitions {
+            partition.set_end(end_of(*number));
+        }
+        self.poll()
     }
 
     /// Takes what is newly complete, in bounded memory.
@@ -131,6 +158,9 @@ impl LogReader {
     }
 
     fn find_partitions(&mut self) -> Result<(), FileError> {
+        if self.is_fixed {
+            return Ok(());
+        }
         let entries = match std::fs::read_dir(&self.directory) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             entries => entries.map_err(IoFailure::of("list", &self.directory))?,

@@ -18,6 +18,10 @@ use crate::segment::{BatchCursor, list_segments, segment_path};
 pub(super) struct PartitionReader {
     directory: PathBuf,
     segment: Option<OpenSegment>,
+    /// The first offset that is wanted; `None`: whatever is the oldest.
+    start: Option<u64>,
+    /// Batches from this offset on are left alone.
+    end: u64,
 }
 
 #[derive(Debug)]
@@ -42,7 +46,15 @@ enum Next {
 
 impl PartitionReader {
     pub(super) const fn new(directory: PathBuf) -> Self {
-        Self { directory, segment: None }
+        Self { directory, segment: None, start: None, end: u64::MAX }
+    }
+
+    pub(super) const fn starting_at(directory: PathBuf, offset: u64) -> Self {
+        Self { directory, segment: None, start: Some(offset), end: u64::MAX }
+    }
+
+    pub(super) const fn set_end(&mut self, offset: u64) {
+        self.end = offset;
     }
 
     /// Takes batches until there are no more or the budget is used up.
@@ -54,22 +66,22 @@ impl PartitionReader {
     ) -> Result<(), FileError> {
         loop {
             let Some(segment) = &mut self.segment else {
-                match list_segments(&self.directory)?.first() {
-                    Some(oldest) => self.segment = OpenSegment::open(&self.directory, *oldest)?,
-                    None => return Ok(()),
-                }
+                self.open_first(poll)?;
                 if self.segment.is_none() {
-                    // Removed by retention since the listing: next time.
+                    // Not there yet, or removed by retention since the listing: next time.
                     return Ok(());
                 }
                 continue;
             };
             let fault = loop {
+                if segment.cursor.next_offset >= self.end {
+                    return Ok(());
+                }
                 if *budget_bytes == 0 {
                     poll.has_more = true;
                     return Ok(());
                 }
-                if let Err(fault) = segment.take_batch(number, budget_bytes, poll)? {
+                if let Err(fault) = segment.take_batch(number, self.start, budget_bytes, poll)? {
                     break fault;
                 }
             };
@@ -78,6 +90,22 @@ impl PartitionReader {
                 Next::Wait => return Ok(()),
             }
         }
+    }
+
+    /// Opens the segment that holds the first wanted offset.
+    fn open_first(&mut self, poll: &mut Poll) -> Result<(), FileError> {
+        let base_offsets = list_segments(&self.directory)?;
+        let Some(oldest) = base_offsets.first() else { return Ok(()) };
+        let start = self.start.unwrap_or(*oldest);
+        let holder = base_offsets.iter().rev().find(|base_offset| **base_offset <= start).unwrap_or(oldest);
+        let Some(mut opened) = OpenSegment::open(&self.directory, *holder)? else { return Ok(()) };
+        if start > *holder {
+            opened.cursor = BatchCursor::at(0, start);
+            opened.find_place_again()?;
+        }
+        poll.skipped_records += holder.saturating_sub(start);
+        self.segment = Some(opened);
+        Ok(())
     }
 
     /// Decides what a place without a valid batch means.
@@ -153,6 +181,7 @@ impl OpenSegment {
     fn take_batch(
         &mut self,
         partition: u32,
+        start: Option<u64>,
         budget_bytes: &mut usize,
         poll: &mut Poll,
     ) -> Result<Result<(), BatchFault>, FileError> {
@@ -171,12 +200,10 @@ impl OpenSegment {
             }
         };
         *budget_bytes = budget_bytes.saturating_sub(batch.len());
-        let offsets = header.base_offset..;
-        poll.records.extend(records.into_iter().zip(offsets).map(|(record, offset)| LogRecord {
-            partition,
-            offset,
-            record,
-        }));
+        // A batch may begin before the first wanted offset.
+        let wanted =
+            records.into_iter().zip(header.base_offset..).filter(|(_, offset)| Some(*offset) >= start);
+        poll.records.extend(wanted.map(|(record, offset)| LogRecord { partition, offset, record }));
         Ok(Ok(()))
     }
 

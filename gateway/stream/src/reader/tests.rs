@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::error::Corruption;
-use crate::testing::{Fault, Faults, TOPIC, config, open, read_records, record, records, run};
+use crate::testing::{Fault, Faults, TOPIC, config, open, read_all, read_records, record, records, run};
 use crate::{LogConfig, LogError, Storage};
 
 fn numbers(poll: &Poll) -> Vec<i64> {
@@ -317,5 +317,55 @@ fn segment_that_the_writer_begins_and_undoes_is_followed() {
             log.append(&records(100..101)).await.unwrap();
             assert_eq!(numbers(&reader.poll().unwrap()), [100]);
         }
+    });
+}
+
+/// Goal: a reader with a place of its own takes each partition from there on, and nothing behind the bound it is given.
+#[test]
+fn reader_starts_at_its_offsets_and_stops_at_the_bound() {
+    run(async {
+        let directory = tempfile::tempdir().unwrap();
+        let config = LogConfig { partition_count: 2, segment_bytes: 1024, ..config() };
+        let mut log = open(directory.path(), &config, &Storage::Tokio).await;
+        for first in (0..200).step_by(4) {
+            log.append(&records(first..first + 4)).await.unwrap();
+        }
+        let all = read_all(directory.path());
+        let wanted = |partition, from: u64, to: u64| -> Vec<LogRecord> {
+            let is_wanted =
+                |record: &&LogRecord| record.partition == partition && (from..to).contains(&record.offset);
+            all.iter().filter(is_wanted).cloned().collect()
+        };
+        let end = log.committed_offset(1);
+        for start in [0, 1, 37, end - 1, end] {
+            let offsets = BTreeMap::from([(1, start)]);
+            let mut reader = LogReader::starting_at(directory.path(), TOPIC, &offsets);
+            assert_eq!(reader.poll_to(|_| 0).unwrap(), Poll::default(), "nothing is committed yet");
+            let poll = reader.poll_to(|_| end).unwrap();
+            assert_eq!((poll.records, poll.skipped_records), (wanted(1, start, end), 0), "from {start}");
+        }
+        // What is appended behind the bound is left for later.
+        let mut reader = LogReader::starting_at(directory.path(), TOPIC, &BTreeMap::from([(1, end)]));
+        log.append(&records(200..240)).await.unwrap();
+        assert_eq!(reader.poll_to(|_| end).unwrap(), Poll::default());
+        assert!(!reader.poll_to(|_| log.committed_offset(1)).unwrap().records.is_empty());
+    });
+}
+
+/// Goal: what retention removed before the reader opened its first file counts as skipped, to the record.
+#[test]
+fn records_removed_before_the_start_are_counted() {
+    run(async {
+        let directory = tempfile::tempdir().unwrap();
+        let config = LogConfig { segment_bytes: 1024, retention_bytes: 2048, ..config() };
+        let mut log = open(directory.path(), &config, &Storage::Tokio).await;
+        let mut reader = LogReader::starting_at(directory.path(), TOPIC, &BTreeMap::from([(0, 5)]));
+        for number in 0..100 {
+            log.append(&[record(number)]).await.unwrap();
+        }
+        let poll = reader.poll_to(|_| log.committed_offset(0)).unwrap();
+        assert!(log.start_offset(0) > 5, "retention did nothing: the test shows nothing");
+        assert_eq!(poll.skipped_records, log.start_offset(0) - 5);
+        assert_eq!(poll.records.first().map(|record| record.offset), Some(log.start_offset(0)));
     });
 }
