@@ -1,6 +1,6 @@
 //! What the engine is told once, when it is made.
 
-use crate::detector::FixedTimeouts;
+use crate::detector::{Detector, Profile};
 use crate::limits::{
     INTERVAL_MS_MAX, INTERVAL_MS_MIN, INTERVALS_OF_SILENCE_MAX, NODES_PER_SHARD_MAX, TICK_MAX, TICK_MIN,
 };
@@ -47,11 +47,9 @@ impl EngineConfig {
         assert!(!self.forget_after.is_zero());
     }
 
-    pub(crate) const fn timeouts(&self) -> FixedTimeouts {
-        FixedTimeouts {
-            suspect_after_intervals: self.suspect_after_intervals,
-            failed_after_intervals: self.failed_after_intervals,
-        }
+    pub(crate) fn detector(&self) -> Detector {
+        let (suspect, failed) = (self.suspect_after_intervals, self.failed_after_intervals);
+        Detector::new(Profile::fixed(Profile::DEFAULT_NAME, f64::from(suspect), f64::from(failed)))
     }
 
     /// The interval that a node is held to which asks for this one (0: does not ask).

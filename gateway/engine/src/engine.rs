@@ -49,7 +49,7 @@ use pulsegate_codec::{Departure, Heartbeat, Incarnation, NodeDescriptor, NodeId,
 
 pub use crate::config::EngineConfig;
 pub use crate::counters::{EngineCounters, NodeCounts};
-use crate::detector::{self, Deadlines, Observation};
+use crate::detector::{Deadlines, Detector, Observation, Rhythm};
 use crate::limits::{DEPARTURES_POSTPONED_MAX, WHEEL_WAIT_MAX};
 use crate::registry::Registry;
 use crate::slot::SlotIndex;
@@ -61,6 +61,7 @@ use crate::wheel::{SPAN_TICKS, Wheel, WheelFull};
 #[derive(Debug)]
 pub struct Engine {
     config: EngineConfig,
+    detector: Detector,
     ticks: TickLength,
     /// Most ticks that a node waits in the wheel before it is looked at again. Within the wheel's span.
     wait_ticks_max: u64,
@@ -110,6 +111,7 @@ impl Engine {
         let ticks = TickLength::new(config.tick);
         Self {
             config: config.clone(),
+            detector: config.detector(),
             ticks,
             wait_ticks_max: ticks.count_in(WHEEL_WAIT_MAX).clamp(1, SPAN_TICKS),
             now,
@@ -256,8 +258,9 @@ impl Engine {
 
     fn deadlines(&self, slot: SlotIndex) -> Deadlines {
         let node = self.registry.node(slot);
-        let observation = Observation { last_seen: node.last_seen, interval_ms: node.interval_ms() };
-        detector::fixed(self.config.timeouts(), observation)
+        let observation =
+            Observation { interval_ms: node.interval_ms(), round_trip_us: 0, rhythm: Rhythm::UNKNOWN };
+        self.detector.timeouts(&observation).after(node.last_seen)
     }
 
     /// When something happens to the node in this state if it stays silent.

@@ -25,6 +25,35 @@ pub const INTERVAL_MS_MAX: u32 = 3_600_000;
 /// Most intervals of silence that a configuration may ask for.
 pub const INTERVALS_OF_SILENCE_MAX: u32 = 1_000;
 
+/// Most timeout profiles. A node names its own in a byte.
+pub const PROFILES_MAX: usize = 16;
+
+/// Most rules that choose profiles. All of them may be looked at when a descriptor is new.
+pub const PROFILE_RULES_MAX: usize = 64;
+
+/// Greatest threshold of the phi detector: one wrong verdict in 10^30 heartbeats.
+pub const PHI_THRESHOLD_MAX: f64 = 30.0;
+
+/// Least threshold of the phi detector: wrong about one heartbeat in two.
+pub const PHI_THRESHOLD_MIN: f64 = 0.5;
+
+/// Range of the EWMA detector's thresholds, in mean deviations. At the greatest, loss is still told from death.
+pub const DEVIATIONS_THRESHOLD_MIN: f64 = 1.0;
+/// See [`DEVIATIONS_THRESHOLD_MIN`].
+pub const DEVIATIONS_THRESHOLD_MAX: f64 = 14.0;
+
+/// Longest smallest deviation of a profile, in milliseconds.
+pub const DEVIATION_MIN_MS_MAX: u32 = 60_000;
+
+/// Most round trips that a floor may ask for.
+pub const FLOOR_ROUND_TRIPS_MAX: f64 = 1_000.0;
+
+/// Longest round trip that a sender can report, in microseconds: what is longer is taken for that.
+pub const ROUND_TRIP_US_MAX: u32 = 60_000_000;
+
+/// Most that a wrong verdict may add to a node's timeouts, as a share of them. They grow to twice at most.
+pub const BACK_OFF_MAX: f64 = 1.0;
+
 /// Longest that a node stays unlooked at in the wheel. A wait that is longer is cut and the node's deadline looked at
 /// again. Cheap (a million nodes cost some 8000 entries a second), and it bounds how long an entry can linger whose
 /// node has been given an earlier deadline.
