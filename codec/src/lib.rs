@@ -17,6 +17,7 @@ pub mod event;
 pub mod frame;
 pub mod identity;
 pub mod limits;
+pub mod ping;
 mod protobuf;
 pub mod reject;
 
@@ -30,4 +31,5 @@ pub use batch::{Batch, Decoder, Departure, DepartureReason, Heartbeat, NodeDescr
 pub use encode::{BatchEncoder, Compression, EncodeError};
 pub use frame::FrameHeader;
 pub use identity::{Incarnation, Lane, NodeId, SenderId, Sequence};
+pub use ping::{PING_BYTES, Ping, PingKind};
 pub use reject::RejectReason;

@@ -22,6 +22,7 @@ pub mod io;
 pub mod metrics_page;
 pub mod outbox;
 pub mod publisher;
+pub mod second_opinion;
 pub mod shard;
 pub mod signal;
 pub mod status;
