@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use check::ConfigError;
-pub use raw::{FsyncPolicy, IoChoice};
+pub use raw::{FsyncPolicy, IoChoice, ProbeReach};
 
 /// The whole configuration, every rule checked.
 #[derive(Clone, Debug)]
@@ -30,6 +30,8 @@ pub struct Config {
     pub shards: Shards,
     /// Who is alive.
     pub detector: Detector,
+    /// The second opinion on silent nodes.
+    pub probe: Probe,
     /// Most nodes the gateway can know, all shards together.
     pub nodes_max: u32,
     /// The event log.
@@ -62,6 +64,15 @@ pub struct Shards {
     pub receive_buffer_bytes: usize,
     /// How long a loaded receiver waits for a fuller batch before it takes what is there.
     pub batch_wait: Duration,
+}
+
+/// Whether a silent node is asked before it is called failed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Probe {
+    /// By UDP, at its last address.
+    pub ping: bool,
+    /// By what its descriptor names, and where that may be.
+    pub reach: ProbeReach,
 }
 
 /// When a silent node is suspect, failed, forgotten.

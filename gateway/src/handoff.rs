@@ -32,6 +32,8 @@ pub enum Parcel {
     Heartbeat(Heartbeat),
     /// A goodbye.
     Departure(Departure),
+    /// The node's probe was answered (`prober.rs`).
+    ProbeAnswer(NodeId),
     /// A descriptor. Boxed: it is rare and large, and the queue's slots are as large as the largest parcel.
     Facts(Box<NodeFacts>),
 }

@@ -21,6 +21,7 @@ pub mod handoff;
 pub mod io;
 pub mod metrics_page;
 pub mod outbox;
+pub mod prober;
 pub mod publisher;
 pub mod second_opinion;
 pub mod shard;

@@ -149,6 +149,7 @@ impl Shard {
             self.take_own(now);
             match parcel {
                 Parcel::Heartbeat(_) => unreachable!("taken above"),
+                Parcel::ProbeAnswer(_node_id) => {}
                 Parcel::Facts(facts) => self.engine.on_descriptor(&descriptor_of(&facts), now),
                 Parcel::Departure(departure) => {
                     self.engine.on_departure(departure, now, &mut self.verdicts);

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::limits::{self, defaults};
 use super::raw::{FsyncPolicy, RawConfig, RawDetector, RawListen, RawShards, RawStream};
-use super::{Config, Detector, Listen, Shards, Stream};
+use super::{Config, Detector, Listen, Probe, Shards, Stream};
 
 /// What is wrong with the configuration. Every message names the key, its value, the bound and what to do.
 #[derive(Debug, thiserror::Error)]
@@ -112,6 +112,7 @@ pub(super) fn check(raw: RawConfig) -> Result<Config, ConfigError> {
         listen: check_listen(&raw.listen)?,
         shards: check_shards(&raw.shards)?,
         detector,
+        probe: Probe { ping: raw.probe.ping.unwrap_or(true), reach: raw.probe.reach },
         nodes_max: small(nodes_max),
         stream: check_stream(&raw.stream)?,
     })

@@ -22,6 +22,8 @@ pub struct RawConfig {
     pub shards: RawShards,
     /// `[detector]`
     pub detector: RawDetector,
+    /// `[probe]`
+    pub probe: RawProbe,
     /// `[registry]`
     pub registry: RawRegistry,
     /// `[stream]`
@@ -91,6 +93,29 @@ pub struct RawDetector {
     pub failed_after_intervals: Option<u64>,
     /// `forget-after-s`
     pub forget_after_s: Option<u64>,
+}
+
+/// `[probe]`
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct RawProbe {
+    /// `ping`
+    pub ping: Option<bool>,
+    /// `reach`
+    pub reach: ProbeReach,
+}
+
+/// Which targets of probes that descriptors name are asked.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ProbeReach {
+    /// None.
+    Off,
+    /// Those on the address that the descriptor came from.
+    #[default]
+    SameHost,
+    /// All: for networks where nobody can forge a descriptor.
+    Any,
 }
 
 /// `[registry]`
