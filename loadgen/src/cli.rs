@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::blast::BlastOptions;
 use crate::endpoints::{NotRunning, read_endpoints};
-use crate::faults::{Amount, FaultOptions};
+use crate::faults::{Amount, FaultOptions, MassKill};
 use crate::moment::Duration;
 use crate::network::NetworkOptions;
 use crate::options::RunOptions;
@@ -91,6 +91,18 @@ pub struct FaultArguments {
     /// Percentage of nodes that another relay speaks for from some time on.
     #[arg(long = "move", value_name = "PERCENT", default_value = "0")]
     pub moves: Percent,
+    /// Percentage of nodes that stop beating for longer than the failed timeout but answer the gateway's pings.
+    #[arg(long, value_name = "PERCENT", default_value = "0")]
+    pub mute: Percent,
+    /// Percentage of nodes that say for a while that they are degraded.
+    #[arg(long, value_name = "PERCENT", default_value = "0")]
+    pub degrade: Percent,
+    /// Whole racks of 40 nodes that stop for good, all nodes of a rack at once.
+    #[arg(long, value_name = "COUNT", default_value_t = 0)]
+    pub kill_racks: u32,
+    /// Percentage of the first zone's nodes that stop for good, all at once.
+    #[arg(long, value_name = "PERCENT", default_value = "0")]
+    pub kill_zone: Percent,
 }
 
 impl FaultArguments {
@@ -103,6 +115,9 @@ impl FaultArguments {
             restart: Amount::Share(self.restart.share()),
             leave: self.leave.0,
             moves: Amount::Share(self.moves.share()),
+            mute: Amount::Share(self.mute.share()),
+            degrade: Amount::Share(self.degrade.share()),
+            mass: MassKill { racks: self.kill_racks, zone_share: self.kill_zone.share() },
         }
     }
 }
@@ -161,6 +176,9 @@ pub struct RunArguments {
     /// Each beat is late by a random time up to this percentage of the interval.
     #[arg(long, value_name = "PERCENT", default_value = "0")]
     pub jitter: Percent,
+    /// Events that are decided this long after their occasion still tell of it: for runs in which the gateway is held up.
+    #[arg(long, default_value_t = 5_000)]
+    pub late_ms: u32,
     /// Thundering herd: all nodes beat at once.
     #[arg(long)]
     pub herd: bool,
@@ -205,6 +223,7 @@ impl RunArguments {
                 seed: 0,
             },
             jitter_share: self.jitter.share(),
+            late_ms: self.late_ms,
             herd: self.herd,
             mix_lanes: self.mix_lanes,
         })

@@ -5,7 +5,7 @@
 
 use pulsegate_codec::encode::{BatchEncoder, Compression};
 use pulsegate_codec::limits::DATAGRAM_BYTES_DEFAULT;
-use pulsegate_codec::{Departure, SenderId};
+use pulsegate_codec::{Departure, NodeStatus, SenderId};
 
 use crate::fleet::{Beat, Fleet, NodeIndex, RelayIndex};
 use crate::ground_truth::Sign;
@@ -91,7 +91,8 @@ impl Composer {
                 fleet.describe(beat.node, |descriptor| self.encoder.descriptor(descriptor));
             }
             let Beat { node, incarnation, sequence, .. } = *beat;
-            datagram.signs.push(Sign { node, incarnation, sequence, departs: false });
+            let degraded = beat.status == NodeStatus::Degraded;
+            datagram.signs.push(Sign { node, incarnation, sequence, departs: false, degraded });
         }
         if beats.is_empty() {
             self.recycle(datagram);
@@ -111,7 +112,7 @@ impl Composer {
     ) {
         let mut datagram = self.empty_datagram(relay);
         let Departure { incarnation, sequence, .. } = departure;
-        datagram.signs.push(Sign { node, incarnation, sequence, departs: true });
+        datagram.signs.push(Sign { node, incarnation, sequence, departs: true, degraded: false });
         self.encoder.departure(departure);
         self.finish(datagram, sent_at, datagrams);
     }

@@ -9,12 +9,14 @@
 //! that millisecond leave together. When it falls behind, it sends what is due in pieces of
 //! [`OUTBOX_DATAGRAMS_MAX`].
 
-use pulsegate_codec::DepartureReason;
+use std::collections::BTreeMap;
+
+use pulsegate_codec::{DepartureReason, NodeId, NodeStatus};
 
 use crate::clock::Clock;
 use crate::compose::{Composer, Datagram, SentAt};
 use crate::faults::{Action, FaultPlan, Step};
-use crate::fleet::{Beat, Fleet, RelayIndex};
+use crate::fleet::{Beat, Fleet, NodeIndex, RelayIndex};
 use crate::ground_truth::GroundTruth;
 use crate::limits::OUTBOX_DATAGRAMS_MAX;
 use crate::moment::{Duration, Moment, microseconds};
@@ -51,6 +53,8 @@ pub struct Drive {
     /// The sockets.
     pub sender: Sender,
     composer: Composer,
+    /// Nodes that do nothing but answer pings. Few.
+    mute: BTreeMap<NodeId, NodeIndex>,
     beats_per_minute: u64,
     counters: DriveCounters,
     beats: Vec<Beat>,
@@ -60,6 +64,9 @@ pub struct Drive {
 
 /// Shortest sleep of the loop.
 const PACE_MIN: Duration = Duration::from_millis(1);
+
+/// How often sockets are looked at for pings, while there are nodes that answer them.
+const PING_LOOK_INTERVAL: Duration = Duration::from_millis(20);
 
 /// Senders repeat descriptors every minute.
 const DESCRIBE_EVERY: Duration = Duration::from_secs(60);
@@ -97,6 +104,7 @@ impl Drive {
             truth,
             sender,
             composer,
+            mute: BTreeMap::new(),
             beats_per_minute,
             counters: DriveCounters::default(),
             beats: Vec::new(),
@@ -132,7 +140,10 @@ impl Drive {
             if !on_pause(self, now) {
                 return Ok(());
             }
-            let next = [self.schedule.next_due(), self.plan.next_due(), self.network.next_arrival()];
+            // Pings come when they come; a loop that ran dry would answer late.
+            let ping_look = (!self.mute.is_empty()).then(|| now + PING_LOOK_INTERVAL);
+            let next =
+                [self.schedule.next_due(), self.plan.next_due(), self.network.next_arrival(), ping_look];
             let next = next.into_iter().flatten().min().unwrap_or(end);
             clock.sleep_until(next.max(now + PACE_MIN).min(end));
         }
@@ -142,6 +153,10 @@ impl Drive {
     fn catch_up(&mut self, clock: &Clock, now: Moment) -> Result<(), SendError> {
         while let Some(step) = self.plan.pop_due(now) {
             self.strike(step, clock);
+        }
+        if !self.mute.is_empty() {
+            let mute = &self.mute;
+            self.sender.answer_pings(|node_id| mute.contains_key(&node_id));
         }
         while let Some(due) = self.schedule.pop_due(now) {
             self.beat(due, clock);
@@ -156,7 +171,17 @@ impl Drive {
         let node = step.node;
         match step.action {
             Action::Silence => self.fleet.silence(node),
-            Action::Resume => self.fleet.resume(node),
+            Action::Mute => {
+                self.fleet.mute(node);
+                self.truth.note_mute(node);
+                self.mute.insert(self.fleet.node_id(node), node);
+            }
+            Action::Resume => {
+                self.fleet.resume(node);
+                self.mute.remove(&self.fleet.node_id(node));
+            }
+            Action::Degrade => self.fleet.set_status(node, NodeStatus::Degraded),
+            Action::EndDegraded => self.fleet.set_status(node, NodeStatus::Ok),
             Action::Restart => self.fleet.restart(node),
             Action::Move(further) => {
                 let relays = self.fleet.options().relays;

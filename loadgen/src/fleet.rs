@@ -20,11 +20,10 @@ use pulsegate_codec::{
 };
 
 mod index;
+mod shape;
 
 pub use index::{BatchIndex, NodeIndex, RelayIndex};
-
-/// Nodes of one rack share a label; racks are spread over the zones.
-const NODES_PER_RACK: u32 = 40;
+pub use shape::{FleetShape, NODES_PER_RACK, zone_of};
 
 /// What a fleet looks like.
 #[derive(Clone, Debug)]
@@ -68,6 +67,8 @@ impl Default for FleetOptions {
 pub enum Condition {
     /// Beats.
     Running,
+    /// Does not beat, but answers pings.
+    Mute,
     /// Killed or paused: nobody outside can tell which.
     Silent,
     /// Said goodbye.
@@ -87,6 +88,8 @@ pub struct Beat {
     pub sequence: Sequence,
     /// Whether the node's descriptor goes with it.
     pub described: bool,
+    /// What the node says of itself.
+    pub status: NodeStatus,
 }
 
 impl Beat {
@@ -105,7 +108,7 @@ impl Beat {
             sent_offset_us,
             load_permille: 128 + u32::try_from(wander).expect("below 768"),
             pending: 0,
-            status: NodeStatus::Ok,
+            status: self.status,
         }
     }
 }
@@ -117,6 +120,7 @@ struct Node {
     sequence: Sequence,
     batch: BatchIndex,
     condition: Condition,
+    status: NodeStatus,
     descriptors_due: u8,
 }
 
@@ -159,6 +163,7 @@ impl Fleet {
                 sequence: Sequence(0),
                 batch: BatchIndex(0),
                 condition: Condition::Running,
+                status: NodeStatus::Ok,
                 descriptors_due: options.described_beats,
             })
             .collect();
@@ -199,6 +204,13 @@ impl Fleet {
             return relay.0 as usize;
         }
         relay.0 as usize * LANES as usize + usize::from(self.lane(node).0)
+    }
+
+    /// How many of what it has.
+    #[must_use]
+    pub const fn shape(&self) -> FleetShape {
+        let FleetOptions { nodes, relays, zones, .. } = self.options;
+        FleetShape { nodes, relays, zones }
     }
 
     /// How the fleet was made.
@@ -265,6 +277,7 @@ impl Fleet {
                 incarnation: node.incarnation,
                 sequence: node.sequence,
                 described,
+                status: node.status,
             });
         }
     }
@@ -282,6 +295,16 @@ impl Fleet {
         self.nodes[node.slot()].condition = Condition::Silent;
     }
 
+    /// Stops a node's heartbeats; it still answers pings.
+    pub fn mute(&mut self, node: NodeIndex) {
+        self.nodes[node.slot()].condition = Condition::Mute;
+    }
+
+    /// What the node says of itself from its next beat on.
+    pub fn set_status(&mut self, node: NodeIndex, status: NodeStatus) {
+        self.nodes[node.slot()].status = status;
+    }
+
     /// Ends a pause: the node goes on where it stopped, in the same incarnation.
     pub fn resume(&mut self, node: NodeIndex) {
         self.nodes[node.slot()].condition = Condition::Running;
@@ -293,6 +316,7 @@ impl Fleet {
         node.incarnation = Incarnation(node.incarnation.0 + 1);
         node.sequence = Sequence(0);
         node.condition = Condition::Running;
+        node.status = NodeStatus::Ok;
         node.descriptors_due = self.options.described_beats;
     }
 
@@ -341,7 +365,7 @@ impl Fleet {
     ) -> Output {
         let rack = node.0 / NODES_PER_RACK;
         let (name, rack_name) = (node.name(), format!("rack-{rack:05}"));
-        let (zone, relay) = (format!("zone-{}", rack % self.options.zones), self.relay(node).name());
+        let (zone, relay) = (format!("zone-{}", zone_of(node, self.options.zones)), self.relay(node).name());
         use_descriptor(&NodeDescriptor {
             name: &name,
             zone: &zone,

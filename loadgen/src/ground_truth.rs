@@ -11,7 +11,7 @@
 //!  facts               Joined (second sign)    HeardAgain  Restarted      SilentToTheEnd
 //! ```
 //!
-//! Only what deviates is kept: 28 bytes a node for its latest sign, and one [`Fact`] for a join, a restart, a
+//! Only what deviates is kept: 32 bytes a node for its latest sign, and one [`Fact`] for a join, a restart, a
 //! goodbye, or a gap that comes near the suspect timeout. The same rules as the gateway's decide which sign
 //! counts: a heartbeat of an older incarnation, or not newer than the latest one, is no news.
 //! [`crate::verify`] turns facts into what must, may and must not be reported.
@@ -32,13 +32,18 @@ pub struct Timeouts {
     pub failed: Duration,
     /// A gap this near to a timeout may be reported or not: datagrams take time, and ticks have a length.
     pub tolerance: Duration,
+    /// An event that is decided longer than this after its occasion does not tell of it.
+    pub late_max: Duration,
 }
+
+/// [`Timeouts::late_max`] unless told otherwise.
+pub const LATE_MAX_DEFAULT: Duration = Duration::from_secs(5);
 
 impl Timeouts {
     /// Timeouts of nodes with this interval. The tolerance is a quarter of it.
     #[must_use]
     pub fn new(suspect: Duration, failed: Duration, interval: Duration) -> Self {
-        Self { suspect, failed, tolerance: interval / 4 }
+        Self { suspect, failed, tolerance: interval / 4, late_max: LATE_MAX_DEFAULT }
     }
 }
 
@@ -70,6 +75,8 @@ pub struct Sign {
     pub sequence: Sequence,
     /// Whether this is the goodbye.
     pub departs: bool,
+    /// Whether the node says that it is degraded.
+    pub degraded: bool,
 }
 
 /// What the sign at [`Fact::at`] was, after the one at [`Fact::from`].
@@ -83,6 +90,10 @@ pub enum FactKind {
     Restarted,
     /// The goodbye.
     Left,
+    /// The first sign that says "degraded".
+    Degraded,
+    /// The first that says "ok" after that.
+    Healthy,
     /// None: judgement ended here.
     SilentToTheEnd,
 }
@@ -103,6 +114,8 @@ pub struct Fact {
     /// Whether the node counted as a member before `at`. What happens to a node that does not, nobody need
     /// report.
     pub was_member: bool,
+    /// Whether the node answered pings in between.
+    pub answered_pings: bool,
 }
 
 /// The latest sign of one node.
@@ -113,6 +126,9 @@ struct Latest {
     incarnation: Incarnation,
     sequence: Sequence,
     standing: Standing,
+    degraded: bool,
+    /// Since this sign, it does nothing but answer pings.
+    answers_pings: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -130,6 +146,8 @@ impl Latest {
         incarnation: Incarnation(0),
         sequence: Sequence(0),
         standing: Standing::Unheard,
+        degraded: false,
+        answers_pings: false,
     };
 
     /// Whether this sign is news after what is known: a later run, or a later heartbeat of the same run. A
@@ -185,10 +203,16 @@ impl GroundTruth {
         }
         self.signs_of_life += u64::from(!sign.departs);
         let (standing, kind) = self.transition(&latest, sign, at);
-        if let Some(kind) = kind {
-            let (from, was_member) = (latest.span(), latest.standing == Standing::Member);
+        let (from, was_member) = (latest.span(), latest.standing == Standing::Member);
+        let status = match (latest.degraded, sign.degraded) {
+            (false, true) if was_member => Some(FactKind::Degraded),
+            (true, false) if was_member => Some(FactKind::Healthy),
+            _ => None,
+        };
+        for kind in kind.into_iter().chain(status) {
             let Sign { node, incarnation, .. } = *sign;
-            self.facts.push(Fact { from, at, node, incarnation, kind, was_member });
+            let answered_pings = latest.answers_pings;
+            self.facts.push(Fact { from, at, node, incarnation, kind, was_member, answered_pings });
         }
         self.latest[sign.node.slot()] = Latest {
             before_us: at.before.as_microseconds(),
@@ -196,7 +220,14 @@ impl GroundTruth {
             incarnation: sign.incarnation,
             sequence: sign.sequence,
             standing,
+            degraded: sign.degraded,
+            answers_pings: false,
         };
+    }
+
+    /// From now on the node answers pings and does nothing else, until its next sign.
+    pub fn note_mute(&mut self, node: NodeIndex) {
+        self.latest[node.slot()].answers_pings = true;
     }
 
     /// How the node stands after this sign, which is news, and what of it is a fact worth keeping.
@@ -238,6 +269,7 @@ impl GroundTruth {
                     incarnation: latest.incarnation,
                     kind: FactKind::SilentToTheEnd,
                     was_member: true,
+                    answered_pings: latest.answers_pings,
                 });
             }
         }

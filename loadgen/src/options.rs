@@ -37,6 +37,8 @@ pub struct RunOptions {
     pub network: NetworkOptions,
     /// Each beat is late by a random time up to this share of the interval, from 0 to 1.
     pub jitter_share: f64,
+    /// An event decided longer than this after its occasion does not tell of it, in milliseconds.
+    pub late_ms: u32,
     /// All nodes beat at once.
     pub herd: bool,
     /// Frames carry nodes of several lanes.
@@ -59,6 +61,7 @@ impl Default for RunOptions {
             faults: FaultOptions::default(),
             network: NetworkOptions { reorder_by: 3, ..NetworkOptions::default() },
             jitter_share: 0.0,
+            late_ms: 5_000,
             herd: false,
             mix_lanes: false,
         }

@@ -71,11 +71,17 @@ pub fn run(options: &RunOptions, on_progress: &mut dyn FnMut(&Progress)) -> Resu
     let timeouts = timeouts(options, &status_before);
     let kinds: Vec<_> = options.faults.kinds(options.nodes).collect();
     let timeline = Timeline::new(options.seconds, options.interval(), &timeouts, &kinds)?;
+<<<<<<< HEAD
     let relays = options.relay_count();
     let plan = FaultPlan::new(&options.faults, &timeline, options.nodes, relays, options.seed)?;
     let planned = FaultKind::ALL.map(|kind| plan.count(kind));
     let source = EventSource::open_at_end(options.kafka)?;
+=======
+    let source = EventSource::open_at_end(&options.data_dir)?;
+>>>>>>> b6621b7 (Let the load generator mute, degrade and kill racks and zones)
     let fleet = fleet(options, Clock::start().unix_us(Moment::ZERO));
+    let plan = FaultPlan::new(&options.faults, &timeline, fleet.shape(), options.seed)?;
+    let planned = FaultKind::ALL.map(|kind| plan.count(kind));
     let directory = Directory::new(&fleet);
     let mut drive = drive(options, fleet, plan, &timeouts)?;
     // Making a large fleet took a while. The run begins now, with everything ready.
@@ -116,7 +122,8 @@ pub fn run(options: &RunOptions, on_progress: &mut dyn FnMut(&Progress)) -> Resu
 fn timeouts(options: &RunOptions, status: &Status) -> Timeouts {
     let interval = options.interval();
     let suspect = interval * status.suspect_after_intervals;
-    Timeouts::new(suspect, interval * status.failed_after_intervals, interval)
+    let timeouts = Timeouts::new(suspect, interval * status.failed_after_intervals, interval);
+    Timeouts { late_max: Duration::from_millis(u64::from(options.late_ms)), ..timeouts }
 }
 
 fn fleet(options: &RunOptions, unix_us: u64) -> Fleet {

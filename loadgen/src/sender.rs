@@ -17,9 +17,10 @@
 //!
 //! Each hand-over is timed before and after the call, for the ground truth.
 
-use std::io::{self, IoSlice};
+use std::io::{self, IoSlice, Read};
 use std::net::SocketAddr;
 
+use pulsegate_codec::{NodeId, PING_BYTES, Ping, PingKind};
 use socket2::{Domain, MsgHdr, Protocol, Socket, Type};
 
 use crate::clock::Clock;
@@ -48,6 +49,8 @@ pub struct SenderCounters {
     pub unsent: u64,
     /// Notices that nobody listened.
     pub refusals: u64,
+    /// Pings that were answered.
+    pub pongs: u64,
 }
 
 /// Why nothing more can be sent.
@@ -141,6 +144,22 @@ impl Sender {
         self.train.clear();
         self.train.extend_from_slice(bytes);
         Ok(matches!(self.hand_over(clock, 0, 1, bytes.len())?, Handed::At(_)))
+    }
+
+    /// Answers the pings that have come for nodes that are there, from the sockets that they came to. Best effort: the
+    /// gateway asks again.
+    pub fn answer_pings(&mut self, is_there: impl Fn(NodeId) -> bool) {
+        let mut datagram = [0; PING_BYTES + 1];
+        for socket in &self.sockets {
+            // Bounded by what the socket holds; nobody but the gateway sends to it, for it is connected.
+            while let Ok(bytes) = (&*socket).read(&mut datagram) {
+                let ping = Ping::parse(&datagram[..bytes]).filter(|ping| ping.kind == PingKind::Ping);
+                let Some(ping) = ping.filter(|ping| is_there(ping.node_id)) else { continue };
+                if socket.send(&ping.pong().to_bytes()).is_ok() {
+                    self.counters.pongs += 1;
+                }
+            }
+        }
     }
 
     fn send_train(&mut self, clock: &Clock, train: &[Datagram]) -> Result<Handed, SendError> {

@@ -21,6 +21,8 @@ pub struct Timeline {
     pub settled: Moment,
     /// How long a paused node is silent: longer than its failed timeout.
     pub pause: Duration,
+    /// How long a node says that it is degraded.
+    pub degraded: Duration,
     /// Longest time from the end of one run of a node to the start of its next.
     pub restart_gap_max: Duration,
     /// The last datagram is sent.
@@ -76,6 +78,7 @@ impl Timeline {
             interval,
             settled,
             pause: timeouts.failed + PAUSE_BEYOND_FAILED,
+            degraded: interval * 3,
             restart_gap_max: interval,
             sending_end,
             judged_until: sending_end + quiet,
@@ -111,7 +114,8 @@ impl Timeline {
         let consequence = match kind {
             FaultKind::Kill => self.failed,
             // The node beats again within an interval after it resumes, and once more to show that it stays.
-            FaultKind::Pause => self.pause + self.interval * 2,
+            FaultKind::Pause | FaultKind::Mute => self.pause + self.interval * 2,
+            FaultKind::Degrade => self.degraded + self.interval * 2,
             FaultKind::Restart => self.restart_gap_max + self.interval * 2,
             FaultKind::Leave => Duration::ZERO,
             FaultKind::Move => self.interval * 2,

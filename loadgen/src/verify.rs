@@ -177,7 +177,11 @@ fn is_excused(event: &ObservedEvent, facts: &[Fact]) -> bool {
         && facts.last().is_some_and(|fact| match fact.kind {
             FactKind::Left => event.decided_at >= fact.at.before,
             FactKind::SilentToTheEnd => event.decided_at >= fact.from.before + Duration::from_secs(1),
-            FactKind::Joined | FactKind::HeardAgain | FactKind::Restarted => false,
+            FactKind::Joined
+            | FactKind::HeardAgain
+            | FactKind::Restarted
+            | FactKind::Degraded
+            | FactKind::Healthy => false,
         })
 }
 

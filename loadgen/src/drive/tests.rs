@@ -41,7 +41,7 @@ fn setup(faults: &FaultOptions, network: NetworkOptions) -> Setup {
     };
     let parts = DriveParts {
         schedule: Schedule::new(schedule_options, fleet.batches().iter().map(|batch| batch.group)),
-        plan: FaultPlan::new(faults, &timeline, NODES, 2, 1).unwrap(),
+        plan: FaultPlan::new(faults, &timeline, fleet.shape(), 1).unwrap(),
         network: Network::new(network),
         truth: GroundTruth::new(NODES, timeouts),
         sender: Sender::open(receiver.local_addr().unwrap(), 2).unwrap(),

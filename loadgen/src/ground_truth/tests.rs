@@ -15,7 +15,13 @@ fn at_ms(milliseconds: u64) -> Span {
 }
 
 fn beat(incarnation: u32, sequence: u32) -> Sign {
-    Sign { node: NODE, incarnation: Incarnation(incarnation), sequence: Sequence(sequence), departs: false }
+    Sign {
+        node: NODE,
+        incarnation: Incarnation(incarnation),
+        sequence: Sequence(sequence),
+        departs: false,
+        degraded: false,
+    }
 }
 
 /// The kinds of facts, with the times of the signs around them, in milliseconds.

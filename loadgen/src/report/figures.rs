@@ -42,6 +42,10 @@ pub struct Planned {
     pub restarts: u32,
     pub leaves: u32,
     pub moves: u32,
+    /// Nodes that stop beating and answer pings.
+    pub mutes: u32,
+    /// Nodes that say for a while that they are degraded.
+    pub degrades: u32,
 }
 
 /// Events of the kinds that the first keys do not count, and what is wrong with any event.
@@ -79,6 +83,12 @@ pub struct EventFigures {
     pub joins_reported: u64,
     /// Joins reported that were none.
     pub false_joins: u64,
+    /// Changes between ok and degraded that nodes told of themselves.
+    pub status_changes_injected: u64,
+    /// Of those, reported.
+    pub status_changes_reported: u64,
+    /// Such changes reported that were none.
+    pub false_status_changes: u64,
     /// Events about silences so near to a timeout that either verdict is right.
     pub tolerated_events: u64,
     /// Events of a node that do not follow the one before.
@@ -95,6 +105,8 @@ pub struct EventFigures {
     pub planned: Planned,
     /// Nodes that changed their relay: those that were planned, unless a small fleet has no place for them.
     pub moves_made: u64,
+    /// Pings of the gateway that were answered for nodes which had stopped beating.
+    pub pings_answered: u64,
 }
 
 impl EventFigures {
@@ -103,7 +115,8 @@ impl EventFigures {
         let [suspected, recovered] = [tally(EventKind::Suspected), tally(EventKind::Recovered)];
         let [restarted, left] = [tally(EventKind::Restarted), tally(EventKind::Left)];
         let joined = tally(EventKind::Joined);
-        let [kills, pauses, restarts, leaves, moves] = evidence.planned;
+        let [degraded, healthy] = [tally(EventKind::Degraded), tally(EventKind::Healthy)];
+        let [kills, pauses, restarts, leaves, moves, mutes, degrades] = evidence.planned;
         let failures_planned = u64::from(kills) + u64::from(pauses);
         Self {
             failures_without_effect: failures_planned.saturating_sub(tally(EventKind::Failed).injected),
@@ -121,13 +134,17 @@ impl EventFigures {
             joins_injected: joined.injected,
             joins_reported: joined.reported,
             false_joins: joined.invented,
+            status_changes_injected: degraded.injected + healthy.injected,
+            status_changes_reported: degraded.reported + healthy.reported,
+            false_status_changes: degraded.invented + healthy.invented,
             tolerated_events: EventKind::ALL.iter().map(|&kind| tally(kind).tolerated).sum(),
             order_violations: judgement.order_violations,
             duplicate_events: judgement.duplicates,
             invented_nodes: evidence.invented_nodes,
             other_events: evidence.other_events,
             gateway_starts: evidence.gateway_starts,
-            planned: Planned { kills, pauses, restarts, leaves, moves },
+            planned: Planned { kills, pauses, restarts, leaves, moves, mutes, degrades },
+            pings_answered: evidence.sender.pongs,
             moves_made: evidence.traffic.total.moves,
         }
     }

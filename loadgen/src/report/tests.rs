@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::admin_client::Status;
+use crate::faults::FaultKind;
 use crate::ground_truth::GroundTruth;
 use crate::moment::{Duration, Moment};
 use crate::network::NetworkCounters;
@@ -14,10 +15,10 @@ fn status(heartbeats_accepted: u64, cpu_us: u64) -> Status {
 }
 
 fn report() -> Report {
-    report_of([0, 0, 3, 4, 5])
+    report_of([0, 0, 3, 4, 5, 6, 7])
 }
 
-fn report_of(planned: [u32; 5]) -> Report {
+fn report_of(planned: [u32; FaultKind::ALL.len()]) -> Report {
     let timeouts = Timeouts::new(Duration::from_secs(3), Duration::from_secs(5), Duration::from_secs(1));
     let facts = GroundTruth::new(10, timeouts).close(Moment::from_milliseconds(30_000));
     let judgement = judge(&facts, Vec::new(), &timeouts, Moment::from_milliseconds(30_000));
@@ -74,7 +75,10 @@ fn figures_are_of_this_run_and_of_its_steady_part() {
     assert_eq!((report.heartbeats_sent, report.heartbeats_accepted), (1_000, 990));
     assert_eq!((report.heartbeats_per_cpu_second, report.gateway.gateway_cores), (4_000.0, 0.01));
     assert_eq!(report.bytes_per_heartbeat, 20.0);
-    assert_eq!(report.events.planned, Planned { kills: 0, pauses: 0, restarts: 3, leaves: 4, moves: 5 });
+    assert_eq!(
+        report.events.planned,
+        Planned { kills: 0, pauses: 0, restarts: 3, leaves: 4, moves: 5, mutes: 6, degrades: 7 }
+    );
 }
 
 #[test]
@@ -88,7 +92,7 @@ fn the_text_ends_with_the_verdict() {
 
 #[test]
 fn a_run_whose_faults_took_no_effect_is_not_clean() {
-    let report = report_of([1, 2, 0, 0, 0]);
+    let report = report_of([1, 2, 0, 0, 0, 0, 0]);
     assert_eq!((report.events.failures_without_effect, report.is_clean()), (3, false));
     assert!(report.to_string().contains("planned failures that did not take effect: 3"));
 }

@@ -79,8 +79,17 @@ impl Report {
                 self.events.false_restarts,
             ),
             ("leaves", self.events.leaves_injected, self.events.leaves_reported, self.events.false_leaves),
+            (
+                "statuses",
+                self.events.status_changes_injected,
+                self.events.status_changes_reported,
+                self.events.false_status_changes,
+            ),
         ];
         for (name, injected, reported, invented) in rows {
+            if name == "statuses" && injected + invented == 0 {
+                continue;
+            }
             let missed = injected - reported;
             writeln!(formatter, "{name:<12}{injected:>8}  {reported:>8}  {missed:>8}  {invented:>8}")?;
         }

@@ -24,11 +24,15 @@ pub enum EventKind {
     Left,
     /// No longer known to the gateway.
     Forgotten,
+    /// Said that it is degraded.
+    Degraded,
+    /// Said that it no longer is.
+    Healthy,
 }
 
 impl EventKind {
     /// All kinds, in order.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::Joined,
         Self::Suspected,
         Self::Failed,
@@ -36,6 +40,8 @@ impl EventKind {
         Self::Restarted,
         Self::Left,
         Self::Forgotten,
+        Self::Degraded,
+        Self::Healthy,
     ];
 
     /// The word in the event's `type`.
@@ -49,6 +55,8 @@ impl EventKind {
             Self::Restarted => "restarted",
             Self::Left => "left",
             Self::Forgotten => "forgotten",
+            Self::Degraded => "degraded",
+            Self::Healthy => "healthy",
         }
     }
 
@@ -85,15 +93,15 @@ pub struct Expectation {
     or_restarted_from: Option<Moment>,
 }
 
-/// An event that is decided longer than this after its occasion does not tell of it.
-pub(super) const LATE_MAX: Duration = Duration::from_secs(5);
-
 impl Expectation {
     /// Appends what this fact leads one to expect, in the order in which it should be reported.
     pub(super) fn of_fact(fact: &Fact, timeouts: &Timeouts, expectations: &mut Vec<Self>) {
-        if fact.kind != FactKind::Joined {
+        if !matches!(fact.kind, FactKind::Joined | FactKind::Degraded | FactKind::Healthy) {
             expectations.extend(Self::silence(fact, EventKind::Suspected, timeouts.suspect, timeouts));
-            expectations.extend(Self::silence(fact, EventKind::Failed, timeouts.failed, timeouts));
+            // Who answers when asked is not called failed.
+            if !fact.answered_pings {
+                expectations.extend(Self::silence(fact, EventKind::Failed, timeouts.failed, timeouts));
+            }
         }
         let kind = match fact.kind {
             FactKind::Joined => EventKind::Joined,
@@ -101,6 +109,8 @@ impl Expectation {
             FactKind::HeardAgain => EventKind::Recovered,
             FactKind::Restarted => EventKind::Restarted,
             FactKind::Left => EventKind::Left,
+            FactKind::Degraded => EventKind::Degraded,
+            FactKind::Healthy => EventKind::Healthy,
             FactKind::SilentToTheEnd => return,
         };
         let joins = kind == EventKind::Joined;
@@ -110,7 +120,7 @@ impl Expectation {
             deadline: fact.at.before,
             certainty: if fact.was_member || joins { Certainty::Must } else { Certainty::May },
             belongs_from: fact.at.before.saturating_sub(CLOCK_TOLERANCE),
-            belongs_until: fact.at.after + LATE_MAX,
+            belongs_until: fact.at.after + timeouts.late_max,
             incarnation: Some(fact.incarnation.0),
             or_restarted_from: joins.then(|| fact.from.before.saturating_sub(CLOCK_TOLERANCE)),
         });
@@ -129,7 +139,7 @@ impl Expectation {
         };
         // What may have been reported was so before the silence ended, or a moment later. A longer reach would take the
         // event of the node's next silence.
-        let lateness_max = if certainty == Certainty::Must { LATE_MAX } else { timeouts.tolerance };
+        let lateness_max = if certainty == Certainty::Must { timeouts.late_max } else { timeouts.tolerance };
         let restarts = fact.kind == FactKind::Restarted;
         Some(Self {
             node: fact.node,

@@ -25,8 +25,13 @@ fn timeouts() -> Timeouts {
 fn beats(truth: &mut GroundTruth, node: u32, incarnation: u32, seconds: impl IntoIterator<Item = u64>) {
     for second in seconds {
         let sequence = Sequence(u32::try_from(second).unwrap() + 1);
-        let sign =
-            Sign { node: NodeIndex(node), incarnation: Incarnation(incarnation), sequence, departs: false };
+        let sign = Sign {
+            node: NodeIndex(node),
+            incarnation: Incarnation(incarnation),
+            sequence,
+            departs: false,
+            degraded: false,
+        };
         truth.note(&sign, Span::at(Moment::from_milliseconds(second * 1_000)));
     }
 }
@@ -40,8 +45,13 @@ fn facts() -> Vec<Fact> {
     beats(&mut truth, RESTARTED, 1, 0..=8);
     beats(&mut truth, RESTARTED, 2, 10..=20);
     beats(&mut truth, LEFT, 1, 0..=9);
-    let goodbye =
-        Sign { node: NodeIndex(LEFT), incarnation: Incarnation(1), sequence: Sequence(10), departs: true };
+    let goodbye = Sign {
+        node: NodeIndex(LEFT),
+        incarnation: Incarnation(1),
+        sequence: Sequence(10),
+        departs: true,
+        degraded: false,
+    };
     truth.note(&goodbye, Span::at(Moment::from_milliseconds(9_500)));
     beats(&mut truth, SHORTLY_PAUSED, 1, (0..=5).chain(9..=20));
     beats(&mut truth, BORDERLINE, 1, (0..=5).chain(8..=20));
