@@ -27,7 +27,7 @@ pub struct Cli {
 pub enum Command {
     /// Let a fleet beat, inject faults, and judge what the gateway reports. Exits 0 only if every fault was
     /// reported and nothing else.
-    Run(RunArguments),
+    Run(Box<RunArguments>),
     /// Send datagrams that are no heartbeats, and say how many of each kind.
     Blast(BlastArguments),
 }

@@ -71,14 +71,7 @@ pub fn run(options: &RunOptions, on_progress: &mut dyn FnMut(&Progress)) -> Resu
     let timeouts = timeouts(options, &status_before);
     let kinds: Vec<_> = options.faults.kinds(options.nodes).collect();
     let timeline = Timeline::new(options.seconds, options.interval(), &timeouts, &kinds)?;
-<<<<<<< HEAD
-    let relays = options.relay_count();
-    let plan = FaultPlan::new(&options.faults, &timeline, options.nodes, relays, options.seed)?;
-    let planned = FaultKind::ALL.map(|kind| plan.count(kind));
     let source = EventSource::open_at_end(options.kafka)?;
-=======
-    let source = EventSource::open_at_end(&options.data_dir)?;
->>>>>>> b6621b7 (Let the load generator mute, degrade and kill racks and zones)
     let fleet = fleet(options, Clock::start().unix_us(Moment::ZERO));
     let plan = FaultPlan::new(&options.faults, &timeline, fleet.shape(), options.seed)?;
     let planned = FaultKind::ALL.map(|kind| plan.count(kind));
