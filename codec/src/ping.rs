@@ -80,11 +80,8 @@ impl Ping {
             PONG_MAGIC => PingKind::Pong,
             _ => return None,
         };
-        let ping = Self {
-            kind,
-            node_id: NodeId(u64_at(bytes, NODE_ID_OFFSET)),
-            nonce: u64_at(bytes, NONCE_OFFSET),
-        };
+        let ping =
+            Self { kind, node_id: NodeId(u64_at(bytes, NODE_ID_OFFSET)), nonce: u64_at(bytes, NONCE_OFFSET) };
         // One spelling for each: version, lane, zeros and checksum follow from the rest.
         (ping.to_bytes() == *bytes).then_some(ping)
     }
