@@ -144,6 +144,19 @@ fn hostile_frames_end_their_connection_alone() {
     });
 }
 
+/// Goal: librdkafka's request for all topics is answered although it carries bytes that do not belong there. Taken from
+/// the wire: `kcat -L` with librdkafka 2.12.1.
+#[test]
+fn all_topics_as_librdkafka_asks_for_them() {
+    with_port(config(), async |port| {
+        let mut client = Client::connect(port.address).await;
+        let header = b"\x00\x00\x00\x1a\x00\x03\x00\x09\x00\x00\x00\x03\x00\x07rdkafka\x00";
+        let body = b"\x00\x00\x00\x00\x01\x00\x00\x00";
+        let answer = client.raw(&[&header[..], body].concat()).await.expect("an answer");
+        assert!(answer.windows(TOPIC.len()).any(|part| part == TOPIC.as_bytes()), "{answer:?}");
+    });
+}
+
 #[test]
 fn unknown_version_of_api_versions_is_answered_in_version_zero() {
     with_port(config(), async |port| {

@@ -19,7 +19,11 @@ pub(in crate::kafka) fn read(mut reader: Reader<'_>, version: i16) -> Result<Opt
         reader.boolean()?; // There is no authorization.
     }
     reader.tags()?;
-    reader.finish()?;
+    // librdkafka (seen in 2.12 and 2.16) announces "all topics" in four bytes where one is due, so what follows is
+    // shifted and bytes are left over. Apache Kafka ignores them, and nothing behind the topics matters here.
+    if !(topics.is_none() && version >= 9) {
+        reader.finish()?;
+    }
     if version == 0 && topics.as_ref().is_some_and(Vec::is_empty) {
         topics = None;
     }
