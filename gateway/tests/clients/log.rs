@@ -1,0 +1,139 @@
+//! A log to read: a simulated fleet with faults, judged; made once, copied for each test.
+
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use pulsegate::data_dir::stream_dir;
+use pulsegate::gateway::EVENTS_TOPIC;
+use pulsegate_loadgen::RunOptions;
+use pulsegate_stream::LogReader;
+use tempfile::TempDir;
+
+use crate::client::Client;
+use crate::harness::{Gateway, eventually};
+
+/// Partitions of the topic: more than the members of any group here.
+pub const PARTITIONS: u32 = 3;
+
+/// Small segments, so that reading crosses from one file to the next.
+pub const SETTINGS: &str = "name = \"gw\"\n[stream]\npartitions = 3\nsegment-bytes = 1_048_576\n\
+     [detector]\ninterval-ms = 200\n[registry]\nnodes-max = 10_000\n";
+
+/// A record as a client shows it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Record {
+    pub partition: u32,
+    pub offset: u64,
+    pub key: String,
+    pub value: String,
+}
+
+/// A gateway with events of a fleet, and what lies in its log.
+pub struct PreparedLog {
+    pub gateway: Gateway,
+    /// By partition, in order.
+    pub expected: Vec<Record>,
+    directory: TempDir,
+}
+
+impl PreparedLog {
+    /// Starts a gateway on a copy of the log.
+    pub fn open() -> Self {
+        static PREPARED: OnceLock<TempDir> = OnceLock::new();
+        let prepared = PREPARED.get_or_init(prepare);
+        let directory = tempfile::tempdir().unwrap();
+        copy(prepared.path(), directory.path());
+        let gateway = Gateway::start(directory.path(), SETTINGS);
+        let expected = records(directory.path());
+        assert!(expected.len() > 7_500, "the fleet left only {} events", expected.len());
+        Self { gateway, expected, directory }
+    }
+
+    /// The files of all partitions of all topics.
+    pub fn segment_files(&self) -> Vec<PathBuf> {
+        let entries = |folder: &Path| std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+        let partitions = entries(&stream_dir(self.directory.path())).filter(|path| path.is_dir());
+        let mut files: Vec<_> = partitions.flat_map(|partition| entries(&partition)).collect();
+        files.retain(|file| file.extension().is_some_and(|extension| extension == "log"));
+        files.sort();
+        files
+    }
+
+    /// Goal: in each partition exactly the records of the log, each once and in order. As the key decides the
+    /// partition, every node's events are then in order.
+    pub fn assert_is(&self, mut read: Vec<Record>, client: Client) {
+        read.sort_by_key(|record| record.partition); // Stable: each partition stays in the order of reading.
+        let same = read.iter().zip(&self.expected).take_while(|(read, expected)| read == expected).count();
+        assert!(
+            read == self.expected,
+            "{}: {} records read, {} expected; from the {same}th on they differ: {:?} instead of {:?}",
+            client.name(),
+            read.len(),
+            self.expected.len(),
+            read.get(same),
+            self.expected.get(same),
+        );
+    }
+}
+
+/// Every record on disk, by partition.
+pub fn records(data_dir: &Path) -> Vec<Record> {
+    let mut reader = LogReader::new(&stream_dir(data_dir), EVENTS_TOPIC);
+    let mut records = Vec::new();
+    loop {
+        let poll = reader.poll().unwrap();
+
+        records.extend(poll.records.into_iter().map(|found| Record {
+            partition: found.partition,
+            offset: found.offset,
+            key: text(found.record.key.as_deref()),
+            value: text(found.record.value.as_deref()),
+        }));
+        if !poll.has_more {
+            records.sort_by_key(|record| record.partition);
+            return records;
+        }
+    }
+}
+
+fn text(bytes: Option<&[u8]>) -> String {
+    String::from_utf8(bytes.unwrap().to_vec()).unwrap()
+}
+
+/// A fleet joins, is struck, and falls silent; its judge agrees with all of it.
+fn prepare() -> TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    let gateway = Gateway::start(directory.path(), SETTINGS);
+    let options = RunOptions {
+        gateway: gateway.endpoints().heartbeats,
+        admin: gateway.endpoints().admin,
+        kafka: gateway.endpoints().kafka,
+        nodes: 2_500,
+        seconds: 10,
+        interval_ms: 200,
+        ..RunOptions::default()
+    };
+    let report = pulsegate_loadgen::run(&options, &mut |_| {}).unwrap();
+    assert!(report.is_clean(), "{report}");
+    eventually("all nodes have failed", || {
+        let nodes = &gateway.status()["nodes"];
+        (nodes["alive"] == 0 && nodes["suspect"] == 0).then_some(())
+    });
+    eventually("all events are written", || (gateway.number("events_waiting") == 0).then_some(()));
+    assert!(gateway.stop().success());
+    directory
+}
+
+/// Copies the files below a directory.
+fn copy(from: &Path, to: &Path) {
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            std::fs::create_dir_all(&target).unwrap();
+            copy(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
