@@ -37,7 +37,7 @@ use crate::batch::DepartureReason;
 use crate::identity::NodeId;
 
 pub use record::EventRecord;
-pub use rfc3339::rfc3339_from_unix_us;
+pub use rfc3339::{rfc3339_from_unix_us, unix_us_from_rfc3339};
 
 /// What happened, in one word. Words that begin with `gateway_` or `zone_` are about a gateway or a zone; all others
 /// are about a node.

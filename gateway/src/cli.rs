@@ -4,6 +4,7 @@
 //! 3 when it ran but the gateway's report was not the truth.
 
 mod check;
+#[cfg(feature = "kafka-client")]
 mod demo;
 mod events;
 mod serve;
@@ -19,6 +20,7 @@ use tracing_subscriber::EnvFilter;
 /// Refused at start.
 const EXIT_REFUSED: u8 = 2;
 /// The demo's verdict is not a true one.
+#[cfg(feature = "kafka-client")]
 const EXIT_UNTRUE: u8 = 3;
 
 /// A heartbeat gateway: tells which of a million nodes are alive.
@@ -31,13 +33,14 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    #[cfg(feature = "kafka-client")]
     /// Start a gateway on loopback, run a simulated fleet against it, break some of it, and judge the gateway's report.
     Demo(demo::DemoArguments),
     /// Run the gateway until SIGINT or SIGTERM.
     Serve(serve::ServeArguments),
     /// Say what is wrong with this kernel, these limits and this configuration, and how to mend it; start nothing.
     Check(check::CheckArguments),
-    /// Print the events of a gateway's log.
+    /// Print the events of a gateway, read from its Kafka port.
     Events(events::EventsArguments),
 }
 
@@ -52,6 +55,7 @@ struct DataDirArgument {
 /// Runs the command.
 pub(crate) fn run(cli: Cli) -> ExitCode {
     let result = match cli.command {
+        #[cfg(feature = "kafka-client")]
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Serve(arguments) => serve::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),

@@ -16,7 +16,7 @@ const MAY_DEPEND_ON: [(&str, &[&str]); 6] = [
     ("gateway/engine", &["pulsegate-codec"]),
     ("gateway/stream", &["pulsegate-codec"]),
     ("loadgen", &["pulsegate-codec"]),
-    // The load generator's library is for the demo alone.
+    // The load generator's library is for the demo, and its reader of the Kafka port for `events`.
     ("gateway", &["pulsegate-codec", "pulsegate-engine", "pulsegate-stream", "pulsegate-loadgen"]),
     (
         "benches",

@@ -211,6 +211,12 @@ impl TopicReader {
         &self.next_offsets
     }
 
+    /// What librdkafka complained of since the last record.
+    #[must_use]
+    pub fn complaint(&self) -> Option<String> {
+        self.consumer.context().last()
+    }
+
     /// The error to report when no record came for too long: what librdkafka complained of since the last one.
     #[must_use]
     pub fn unreachable(&self) -> ReadError {

@@ -2,7 +2,7 @@
 //!
 //! Days are turned into a date by counting in eras of 400 years, after which the Gregorian calendar repeats, with years
 //! that begin in March so that the leap day is the last of its year (Howard Hinnant, "chrono-Compatible Low-Level Date
-//! Algorithms", `civil_from_days`). Leap seconds do not exist in Unix time. Nothing is parsed here.
+//! Algorithms", `civil_from_days` and `days_from_civil`). Leap seconds do not exist in Unix time. Only UTC (`Z`) is read.
 
 const SECONDS_PER_DAY: u64 = 86_400;
 const DAYS_PER_ERA: u64 = 146_097;
@@ -21,6 +21,50 @@ pub fn rfc3339_from_unix_us(unix_us: u64) -> String {
     let (year, month, day) = civil_from_days(days);
     let (hour, minute, second) = (second_of_day / 3_600, second_of_day / 60 % 60, second_of_day % 60);
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{microseconds:06}Z")
+}
+
+/// Microseconds since the Unix epoch of a time like `2026-11-24T06:00:00Z`, with or without a fraction of a second (what is
+/// finer than a microsecond is cut off); `None` if it is not such a time, or before 1970.
+#[must_use]
+pub fn unix_us_from_rfc3339(text: &str) -> Option<u64> {
+    let (date, time) = text.strip_suffix('Z')?.split_once('T')?;
+    let (seconds, fraction) = time.split_once('.').unwrap_or((time, "0"));
+    let [year, month, day] = numbers(date, '-', [4, 2, 2])?;
+    let [hour, minute, second] = numbers(seconds, ':', [2, 2, 2])?;
+    if hour > 23 || minute > 59 || second > 59 || !(1..=12).contains(&month) || !(1..=31).contains(&day) {
+        return None;
+    }
+    let days = days_from_civil(year, month, day)?;
+    // The 30th of February is another day.
+    let is_fraction = !fraction.is_empty() && fraction.bytes().all(|byte| byte.is_ascii_digit());
+    if civil_from_days(days) != (year, month, day) || !is_fraction {
+        return None;
+    }
+    let microseconds = format!("{fraction:0<6}").get(..6)?.parse::<u64>().ok()?;
+    let unix_seconds = days * SECONDS_PER_DAY + hour * 3_600 + minute * 60 + second;
+    Some(unix_seconds * 1_000_000 + microseconds)
+}
+
+/// Three numbers of so many digits.
+fn numbers(text: &str, separator: char, digits: [usize; 3]) -> Option<[u64; 3]> {
+    let mut words = text.split(separator);
+    let mut numbers = [0; 3];
+    for (number, digits) in numbers.iter_mut().zip(digits) {
+        let word = words.next()?;
+        let is_number = word.len() == digits && word.bytes().all(|byte| byte.is_ascii_digit());
+        *number = is_number.then(|| word.parse().ok())??;
+    }
+    words.next().is_none().then_some(numbers)
+}
+
+/// Days from 1970-01-01 to a date, the reverse of [`civil_from_days`]; `None` if it is before.
+fn days_from_civil(year: u64, month: u64, day: u64) -> Option<u64> {
+    let year = if month <= 2 { year.checked_sub(1)? } else { year };
+    let (era, year_of_era) = (year / 400, year % 400);
+    let month_from_march = if month > 2 { month - 3 } else { month + 9 };
+    let day_of_year = (153 * month_from_march + 2) / 5 + day - 1;
+    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    (era * DAYS_PER_ERA + day_of_era).checked_sub(DAYS_BEFORE_UNIX_EPOCH)
 }
 
 /// Year, month and day of a day counted from 1970-01-01.
@@ -60,6 +104,35 @@ mod tests {
     }
 
     #[test]
+    fn what_is_written_is_read_and_nothing_else() {
+        for unix_us in [0, 951_782_399_999_999, 951_782_400_000_000, 1_795_500_000_123_456, UNIX_US_MAX] {
+            assert_eq!(unix_us_from_rfc3339(&rfc3339_from_unix_us(unix_us)), Some(unix_us));
+        }
+        assert_eq!(unix_us_from_rfc3339("2026-11-24T06:00:00Z"), Some(1_795_500_000_000_000));
+        assert_eq!(unix_us_from_rfc3339("2026-11-24T06:00:00.5Z"), Some(1_795_500_000_500_000));
+        assert_eq!(unix_us_from_rfc3339("2026-11-24T06:00:00.1234567Z"), Some(1_795_500_000_123_456));
+        for nonsense in [
+            "",
+            "Z",
+            "2026-11-24",
+            "2026-11-24T06:00:00",
+            "2026-11-24T06:00Z",
+            "2026-11-24T24:00:00Z",
+            "2026-02-29T00:00:00Z",
+            "2026-13-01T00:00:00Z",
+            "2026-00-01T00:00:00Z",
+            "2026-11-24T06:00:00.Z",
+            "2026-11-24T06:00:00.x5Z",
+            "2026-11-24T+6:00:00Z",
+            "1969-12-31T23:59:59Z",
+            "0000-01-01T00:00:00Z",
+            "2026-11-24T06:00:00.ééééZ",
+        ] {
+            assert_eq!(unix_us_from_rfc3339(nonsense), None, "{nonsense:?}");
+        }
+    }
+
+    #[test]
     fn time_after_the_year_9999_is_held_at_its_end() {
         assert_eq!(rfc3339_from_unix_us(u64::MAX), "9999-12-31T23:59:59.999999Z");
     }
@@ -70,6 +143,7 @@ mod tests {
         let (mut year, mut month, mut day) = (1970, 1, 1);
         for days in 0..2 * DAYS_PER_ERA {
             assert_eq!(civil_from_days(days), (year, month, day));
+            assert_eq!(days_from_civil(year, month, day), Some(days));
             let is_leap_year = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
             let month_days = match month {
                 2 => 28 + u64::from(is_leap_year),

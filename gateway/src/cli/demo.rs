@@ -56,7 +56,7 @@ pub(super) fn run(arguments: &DemoArguments) -> Result<ExitCode, Failure> {
             "The gateway's log (gateway.log), its configuration and its events are in {}",
             path.display()
         );
-        eprintln!("Its events: pulsegate events --data-dir {}", path.display());
+        eprintln!("Its events: pulsegate events --offline --data-dir {}", path.display());
     }
     result
 }

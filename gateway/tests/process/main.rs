@@ -6,6 +6,7 @@
 #![expect(unreachable_pub, reason = "a test binary exports nothing")]
 
 mod crash;
+mod events;
 mod harness;
 mod heartbeats;
 mod hostile;

@@ -1,0 +1,102 @@
+//! `pulsegate events` against a running gateway, and after its end.
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Output, Stdio};
+
+use pulsegate_codec::event::Event;
+
+use crate::harness::{FAST, Gateway, Relay, eventually, program};
+
+const NODES: [&str; 6] = ["node-0", "node-1", "node-2", "node-3", "node-4", "node-5"];
+
+/// Runs `events` on this data directory.
+fn events(data_dir: &Path, arguments: &[&str]) -> Output {
+    program().arg("events").arg("--data-dir").arg(data_dir).args(arguments).output().unwrap()
+}
+
+/// The same; it must succeed.
+fn lines(data_dir: &Path, arguments: &[&str]) -> Vec<String> {
+    let output = events(data_dir, arguments);
+    let (stdout, stderr) =
+        (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
+    assert!(output.status.success() && stderr.is_empty(), "{arguments:?}: {} {stderr}", output.status);
+    stdout.lines().map(str::to_owned).collect()
+}
+
+/// A gateway whose nodes have joined, fallen silent and failed: three events each, beside that of its own start.
+fn gateway_with_events(data_dir: &Path) -> Gateway {
+    let gateway = Gateway::start(data_dir, FAST);
+    let mut relay = Relay::new("relay", &gateway);
+    relay.introduce(&NODES);
+    relay.beat(&NODES);
+    eventually("all have failed", || (gateway.status()["nodes"]["failed"] == NODES.len()).then_some(()));
+    eventually("all is written", || (gateway.number("events_waiting") == 0).then_some(()));
+    gateway
+}
+
+#[test]
+fn what_is_asked_for_is_printed_and_nothing_else() {
+    let directory = tempfile::tempdir().unwrap();
+    let gateway = gateway_with_events(directory.path());
+    let lines = |arguments: &[&str]| lines(directory.path(), arguments);
+    let all = lines(&["--json"]);
+    let read: Vec<_> = all.iter().map(|line| Event::from_json(line.as_bytes()).unwrap()).collect();
+    let mut expected = gateway.events();
+    expected.sort_by_key(|event| event.gateway_sequence);
+    let mut sorted = read.clone();
+    sorted.sort_by_key(|event| event.gateway_sequence);
+    assert_eq!(sorted, expected);
+    assert!(read.is_sorted_by_key(|event| event.decided_at_unix_us), "in the order of time");
+
+    assert_eq!(lines(&["--type", "failed"]).len(), NODES.len());
+    assert_eq!(lines(&["--type", "failed", "--type", "joined", "--node", "node-3"]).len(), 2);
+    assert_eq!(lines(&["--json", "--last", "5"]), all[all.len() - 5..]);
+    assert_eq!(lines(&["--from", "-1h"]).len(), all.len());
+    assert_eq!(lines(&["--from", "end"]), [] as [&str; 0]);
+    assert_eq!(lines(&["--from", "2100-01-01T00:00:00Z"]), [] as [&str; 0]);
+    let first_of_each_partition = all.len() - lines(&["--from", "1"]).len();
+    assert!((1..=4).contains(&first_of_each_partition), "{first_of_each_partition}");
+    let kafka = gateway.endpoints().kafka.to_string();
+    assert_eq!(lines(&["--json", "--kafka", &kafka, "-X", "fetch.max.bytes=1000000"]), all);
+}
+
+#[test]
+fn follow_prints_what_happens() {
+    let directory = tempfile::tempdir().unwrap();
+    let gateway = Gateway::start(directory.path(), FAST);
+    let mut command = program();
+    command.args(["events", "--follow", "--json", "--type", "joined", "--data-dir"]).arg(directory.path());
+    pulsegate::io::child::end_with_parent(&mut command);
+    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+    let mut relay = Relay::new("relay", &gateway);
+    relay.introduce(&["node-1"]);
+    relay.beat(&["node-1"]);
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    assert_eq!(Event::from_json(line.as_bytes()).unwrap().node, "node-1");
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
+fn of_a_gateway_that_is_gone_the_files_are_read() {
+    let directory = tempfile::tempdir().unwrap();
+    let gateway = gateway_with_events(directory.path());
+    let online = lines(directory.path(), &[]);
+    let killed_port = gateway.endpoints().kafka.to_string();
+    gateway.kill();
+    assert_eq!(lines(directory.path(), &["--offline"]), online);
+
+    // What SIGKILL leaves behind names a port at which nobody answers.
+    let told = |arguments: &[&str]| {
+        let output = events(directory.path(), arguments);
+        assert!(!output.status.success());
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let text = told(&[]);
+    assert!(text.contains(&killed_port) && text.contains("is the gateway running"), "{text}");
+    std::fs::remove_file(directory.path().join("endpoints.json")).unwrap();
+    let text = told(&[]);
+    assert!(text.contains("no gateway runs") && text.contains("--offline"), "{text}");
+}
