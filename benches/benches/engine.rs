@@ -8,7 +8,7 @@ use std::hint::black_box;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use pulsegate_benches::fleet::{Fleet, heartbeat};
 use pulsegate_codec::{Heartbeat, Sequence};
-use pulsegate_engine::{Duration, Engine, EngineConfig, Timestamp, Verdicts};
+use pulsegate_engine::{Duration, Engine, EngineConfig, Profiles, Timestamp, Verdicts};
 
 const NODES: usize = if cfg!(debug_assertions) { 50_000 } else { 1_000_000 };
 
@@ -48,8 +48,7 @@ fn config() -> EngineConfig {
         interval_ms: 1_000,
         interval_ms_min: 100,
         interval_ms_max: 60_000,
-        suspect_after_intervals: 3,
-        failed_after_intervals: 5,
+        profiles: Profiles::built_in(3, 5),
         forget_after: Duration::from_secs(3_600),
         hash_seed: 0x5eed,
     }

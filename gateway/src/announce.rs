@@ -4,9 +4,8 @@
 //! the two clocks comes in by argument.
 
 use pulsegate_codec::event::{Event, EventId, EventType, departure_reason_word};
-use pulsegate_engine::{Verdict, VerdictKind};
+use pulsegate_engine::{Profiles, Verdict, VerdictKind};
 
-use crate::config::Detector;
 use crate::io::clock::WallOffset;
 
 /// Makes the events of one run of a gateway.
@@ -16,21 +15,14 @@ pub struct Announcer {
     epoch: u64,
     /// Events made so far in this epoch.
     announced: u64,
-    suspect_after_intervals: u64,
-    failed_after_intervals: u64,
+    profiles: Profiles,
 }
 
 impl Announcer {
     /// No event made yet.
     #[must_use]
-    pub fn new(gateway: String, epoch: u64, detector: &Detector) -> Self {
-        Self {
-            gateway,
-            epoch,
-            announced: 0,
-            suspect_after_intervals: u64::from(detector.suspect_after_intervals),
-            failed_after_intervals: u64::from(detector.failed_after_intervals),
-        }
+    pub fn new(gateway: String, epoch: u64, profiles: Profiles) -> Self {
+        Self { gateway, epoch, announced: 0, profiles }
     }
 
     /// An event about the gateway itself.
@@ -61,9 +53,10 @@ impl Announcer {
         event.shard = u32::try_from(shard).ok();
         event.previous = Some(verdict.previous.label().into());
         event.interval_ms = Some(evidence.interval_ms);
-        event.suspect_timeout_ms = Some(self.suspect_after_intervals * u64::from(evidence.interval_ms));
-        event.failed_timeout_ms = Some(self.failed_after_intervals * u64::from(evidence.interval_ms));
-        event.detector = Some("fixed".into());
+        event.suspect_timeout_ms = Some(milliseconds(evidence.terms.suspect_timeout));
+        event.failed_timeout_ms = Some(milliseconds(evidence.terms.failed_timeout));
+        let profile = self.profiles.detector(evidence.terms.profile).profile();
+        event.detector = Some(profile.method.label().into());
         event.last_seen_unix_us = Some(wall.unix_us(evidence.last_seen));
         event.silence_us = Some(microseconds(verdict.decided_at.since(evidence.last_seen)));
         event.last_sequence = Some(evidence.last_sequence.0).filter(|sequence| *sequence != 0);
@@ -97,6 +90,11 @@ const fn event_type(kind: VerdictKind) -> EventType {
     }
 }
 
+/// Rounded up, as deadlines are.
+fn milliseconds(duration: pulsegate_engine::Duration) -> u64 {
+    microseconds(duration).div_ceil(1_000)
+}
+
 fn microseconds(duration: pulsegate_engine::Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
@@ -104,7 +102,7 @@ fn microseconds(duration: pulsegate_engine::Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     use pulsegate_codec::{DepartureReason, Incarnation, NodeId, Sequence};
-    use pulsegate_engine::{Evidence, NodeState, Timestamp};
+    use pulsegate_engine::{Duration, Evidence, NodeState, Terms, Timestamp};
 
     use super::*;
     use crate::config::Config;
@@ -123,13 +121,18 @@ mod tests {
                 interval_ms: 1_000,
                 last_sequence: Sequence(12),
                 intervals_missed: 5,
+                terms: Terms {
+                    suspect_timeout: Duration::from_secs(3),
+                    failed_timeout: Duration::from_secs(5),
+                    ..Terms::default()
+                },
             },
             facts: None,
         }
     }
 
     fn announcer() -> Announcer {
-        Announcer::new("gw".to_owned(), 2, &Config::from_toml("").unwrap().detector)
+        Announcer::new("gw".to_owned(), 2, Config::from_toml("").unwrap().profiles)
     }
 
     /// One second after the Unix epoch the monotonic clock stood at zero.

@@ -8,6 +8,7 @@
 
 mod check;
 pub mod limits;
+pub mod profiles;
 pub mod raw;
 
 use std::net::SocketAddr;
@@ -15,6 +16,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use check::ConfigError;
+use pulsegate_engine::detector::Profiles;
 pub use raw::{FsyncPolicy, IoChoice, ProbeReach};
 
 /// The whole configuration, every rule checked.
@@ -30,6 +32,8 @@ pub struct Config {
     pub shards: Shards,
     /// Who is alive.
     pub detector: Detector,
+    /// How nodes are judged, and which of them how.
+    pub profiles: Profiles,
     /// The second opinion on silent nodes.
     pub probe: Probe,
     /// Most nodes the gateway can know, all shards together.

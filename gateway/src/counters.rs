@@ -74,6 +74,7 @@ cells! {
     DescriptorsStored: Counter "pulsegate_descriptors_total" {"outcome" = "stored"} "Descriptors that were new or changed.";
     DescriptorsRefused: Counter "pulsegate_descriptors_total" {"outcome" = "refused"} "Descriptors of nodes not heard of.";
     IntervalsClamped: Counter "pulsegate_intervals_clamped_total" {"" = ""} "Nodes that asked for an interval outside the allowed range.";
+    ProfilesUnknown: Counter "pulsegate_profiles_unknown_total" {"" = ""} "Descriptors that named a profile that does not exist.";
     DeparturesAccepted: Counter "pulsegate_departures_total" {"outcome" = "accepted"} "Goodbyes acted on.";
     DeparturesIgnored: Counter "pulsegate_departures_total" {"outcome" = "ignored"} "Goodbyes of unknown nodes, older runs, or nodes that had left.";
     DeparturesRefused: Counter "pulsegate_departures_total" {"outcome" = "refused"} "Goodbyes lost because too many waited for publication.";

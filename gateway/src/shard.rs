@@ -216,6 +216,7 @@ impl Shard {
             (Cell::DescriptorsStored, counters.descriptors_stored),
             (Cell::DescriptorsRefused, counters.descriptors_refused),
             (Cell::IntervalsClamped, counters.intervals_clamped),
+            (Cell::ProfilesUnknown, counters.profiles_unknown),
             (Cell::DeparturesAccepted, counters.departures_accepted),
             (Cell::DeparturesIgnored, counters.departures_ignored),
             (Cell::DeparturesRefused, counters.departures_refused),

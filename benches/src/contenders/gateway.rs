@@ -15,7 +15,7 @@ use pulsegate::outbox::Outbox;
 use pulsegate::shard::Shard;
 use pulsegate::worker::{Worker, WorkerShared};
 use pulsegate_codec::{BatchEncoder, Compression, SenderId};
-use pulsegate_engine::{EngineConfig, Timestamp};
+use pulsegate_engine::{EngineConfig, Profiles, Timestamp};
 
 use crate::contenders::{Contender, socket};
 use crate::fleet::heartbeat;
@@ -87,8 +87,7 @@ pub fn engine_config(load: &Load) -> EngineConfig {
         interval_ms: load.interval_ms,
         interval_ms_min: load.interval_ms,
         interval_ms_max: load.interval_ms,
-        suspect_after_intervals: 3,
-        failed_after_intervals: 5,
+        profiles: Profiles::built_in(3, 5),
         forget_after: Duration::from_secs(3_600),
         hash_seed: 0x5eed,
     }

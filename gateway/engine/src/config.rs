@@ -1,9 +1,7 @@
 //! What the engine is told once, when it is made.
 
-use crate::detector::{Detector, Profile};
-use crate::limits::{
-    INTERVAL_MS_MAX, INTERVAL_MS_MIN, INTERVALS_OF_SILENCE_MAX, NODES_PER_SHARD_MAX, TICK_MAX, TICK_MIN,
-};
+use crate::detector::Profiles;
+use crate::limits::{INTERVAL_MS_MAX, INTERVAL_MS_MIN, NODES_PER_SHARD_MAX, TICK_MAX, TICK_MIN};
 use crate::time::Duration;
 
 /// What the engine is told once, checked by the caller's configuration and asserted here.
@@ -20,11 +18,8 @@ pub struct EngineConfig {
     pub interval_ms_min: u32,
     /// See `interval_ms_min`.
     pub interval_ms_max: u32,
-    /// Intervals of silence after which a node is suspect. At least 1.
-    pub suspect_after_intervals: u32,
-    /// Intervals of silence after which a node has failed. More than `suspect_after_intervals`, and at most
-    /// [`INTERVALS_OF_SILENCE_MAX`].
-    pub failed_after_intervals: u32,
+    /// How nodes are judged, and which of them how.
+    pub profiles: Profiles,
     /// Silence after which a failed or left node is forgotten. Not zero.
     pub forget_after: Duration,
     /// Seeds the hash of node ids, so that nobody outside can aim at one bucket.
@@ -41,15 +36,7 @@ impl EngineConfig {
         assert!(self.interval_ms_min <= self.interval_ms);
         assert!(self.interval_ms <= self.interval_ms_max);
         assert!(self.interval_ms_max <= INTERVAL_MS_MAX);
-        assert!(self.suspect_after_intervals >= 1);
-        assert!(self.suspect_after_intervals < self.failed_after_intervals);
-        assert!(self.failed_after_intervals <= INTERVALS_OF_SILENCE_MAX);
         assert!(!self.forget_after.is_zero());
-    }
-
-    pub(crate) fn detector(&self) -> Detector {
-        let (suspect, failed) = (self.suspect_after_intervals, self.failed_after_intervals);
-        Detector::new(Profile::fixed(Profile::DEFAULT_NAME, f64::from(suspect), f64::from(failed)))
     }
 
     /// The interval that a node is held to which asks for this one (0: does not ask).

@@ -24,6 +24,8 @@ pub struct EngineCounters {
     pub descriptors_refused: u64,
     /// Intervals that were asked for outside the allowed range.
     pub intervals_clamped: u64,
+    /// Descriptors that named a profile that does not exist, when they were stored.
+    pub profiles_unknown: u64,
     /// Departures that were acted on.
     pub departures_accepted: u64,
     /// Departures of unknown nodes, of older incarnations, of nodes that had already left, or overtaken by a newer

@@ -31,12 +31,17 @@ pub mod loss;
 pub mod normal_tail;
 pub mod phi;
 pub mod profile;
+pub mod profiles;
 pub mod rhythm;
 
 pub use profile::{Method, Profile, ProfileFault};
+pub use profiles::{ProfileIndex, ProfileRule, Profiles};
 pub use rhythm::{Gap, Rhythm};
 
 use crate::time::{Duration, Timestamp};
+
+/// Heartbeats after which nothing of a node's youth is left in what was learnt of it.
+const STEADY_BEATS: u32 = 1_000;
 
 /// Share of the interval that stands for the deviation while too little was heard.
 const DEVIATION_UNKNOWN_PART: f64 = 0.25;
@@ -138,6 +143,19 @@ impl Detector {
             }
         };
         self.bounded(suspect_us, failed_us, observation)
+    }
+
+    /// What the timeouts of a node come to that has long beaten at this interval, early and late in turn by this share of it
+    /// and without a loss: for people.
+    #[must_use]
+    pub fn steady(&self, interval_ms: u32, jitter: f32) -> Timeouts {
+        let interval_us = interval_ms as f32 * 1e3;
+        let mut rhythm = Rhythm::UNKNOWN;
+        for beat in 0..STEADY_BEATS {
+            let late_us = if beat % 2 == 0 { interval_us * jitter } else { -interval_us * jitter };
+            self.hear(&mut rhythm, Gap { length_us: interval_us + late_us, steps: 1, interval_us });
+        }
+        self.timeouts(&Observation { interval_ms, round_trip_us: 0, rhythm })
     }
 
     /// The shortest suspect timeout that this node can come to have, whatever is learnt of it.

@@ -49,7 +49,8 @@ use pulsegate_codec::{Departure, Heartbeat, Incarnation, NodeDescriptor, NodeId,
 
 pub use crate::config::EngineConfig;
 pub use crate::counters::{EngineCounters, NodeCounts};
-use crate::detector::{Deadlines, Detector, Observation, Rhythm};
+use crate::detection::Detection;
+use crate::detector::Deadlines;
 use crate::limits::{DEPARTURES_POSTPONED_MAX, WHEEL_WAIT_MAX};
 use crate::registry::Registry;
 use crate::slot::SlotIndex;
@@ -61,13 +62,15 @@ use crate::wheel::{SPAN_TICKS, Wheel, WheelFull};
 #[derive(Debug)]
 pub struct Engine {
     config: EngineConfig,
-    detector: Detector,
     ticks: TickLength,
     /// Most ticks that a node waits in the wheel before it is looked at again. Within the wheel's span.
     wait_ticks_max: u64,
     /// The latest time that the engine was told. Never before the wheel's tick: silence is judged up to that only.
     now: Timestamp,
     registry: Registry,
+    detection: Detection,
+    /// Gaps that began earlier than this are no samples: the gateway did not listen all the time.
+    samples_from: Timestamp,
     wheel: Wheel,
     departures_postponed: VecDeque<Departure>,
     counters: EngineCounters,
@@ -109,13 +112,15 @@ impl Engine {
     pub fn new(config: &EngineConfig, now: Timestamp) -> Self {
         config.assert_valid();
         let ticks = TickLength::new(config.tick);
+        let registry = Registry::new(config.nodes_max, config.hash_seed);
         Self {
             config: config.clone(),
-            detector: config.detector(),
+            detection: Detection::new(config.profiles.clone(), registry.slot_count()),
             ticks,
             wait_ticks_max: ticks.count_in(WHEEL_WAIT_MAX).clamp(1, SPAN_TICKS),
             now,
-            registry: Registry::new(config.nodes_max, config.hash_seed),
+            registry,
+            samples_from: now,
             wheel: Wheel::new(config.nodes_max, ticks.reached(now)),
             departures_postponed: VecDeque::with_capacity(DEPARTURES_POSTPONED_MAX),
             counters: EngineCounters::default(),
@@ -223,14 +228,16 @@ impl Engine {
     #[must_use]
     pub fn memory_bytes(&self) -> (usize, usize) {
         let (hot, cold) = self.registry.memory_bytes();
-        (hot + self.wheel.memory_bytes(), cold)
+        let (learnt, paths) = self.detection.memory_bytes();
+        (hot + learnt + self.wheel.memory_bytes(), cold + paths)
     }
 
     /// Where the memory lies that every heartbeat touches, address and bytes, for a caller who wants to advise the
     /// operating system about it. It stays there for as long as the engine lives.
     #[must_use]
-    pub fn hot_memory(&self) -> [(usize, usize); 2] {
-        self.registry.hot_memory()
+    pub fn hot_memory(&self) -> [(usize, usize); 3] {
+        let [records, tags] = self.registry.hot_memory();
+        [records, tags, self.detection.hot_memory()]
     }
 
     fn view(&self, slot: SlotIndex) -> Option<NodeView> {
@@ -258,9 +265,7 @@ impl Engine {
 
     fn deadlines(&self, slot: SlotIndex) -> Deadlines {
         let node = self.registry.node(slot);
-        let observation =
-            Observation { interval_ms: node.interval_ms(), round_trip_us: 0, rhythm: Rhythm::UNKNOWN };
-        self.detector.timeouts(&observation).after(node.last_seen)
+        self.detection.timeouts(slot, node.interval_ms()).after(node.last_seen)
     }
 
     /// When something happens to the node in this state if it stays silent.
@@ -272,6 +277,17 @@ impl Engine {
                 self.registry.node(slot).last_seen + self.config.forget_after
             }
         }
+    }
+
+    /// By when the node must be looked at so that no verdict on it can be late: at its deadline, and sooner if what it
+    /// teaches by beating on can bring the deadline forward. A heartbeat only writes down what it teaches; it cannot
+    /// come before now, so the deadline that follows from it is not before the shortest timeout from now.
+    fn look_by(&self, slot: SlotIndex, state: NodeState, deadline: Timestamp) -> Timestamp {
+        if state != NodeState::Alive || !self.detection.learns() {
+            return deadline;
+        }
+        let shortest = self.detection.shortest(slot, self.registry.node(slot).interval_ms());
+        shortest.map_or(deadline, |shortest| deadline.min(self.now + shortest))
     }
 
     /// Arms the node for its deadline, whatever it was armed for before.
@@ -328,6 +344,7 @@ impl Engine {
                 interval_ms,
                 last_sequence: node.sequence,
                 intervals_missed: u32::try_from(intervals_missed).unwrap_or(u32::MAX),
+                terms: self.detection.terms(slot, interval_ms),
             },
             facts: self.registry.facts(slot).cloned(),
         });

@@ -10,6 +10,7 @@
 
 pub mod config;
 pub mod counters;
+mod detection;
 pub mod detector;
 pub mod engine;
 pub mod limits;
@@ -23,7 +24,8 @@ pub mod wheel;
 
 pub use config::EngineConfig;
 pub use counters::{EngineCounters, NodeCounts};
+pub use detector::{Profile, Profiles};
 pub use engine::{Engine, NodeView};
 pub use publication::Publication;
 pub use time::{Duration, Timestamp};
-pub use verdict::{Evidence, NodeState, Verdict, VerdictKind, Verdicts};
+pub use verdict::{Evidence, NodeState, Terms, Verdict, VerdictKind, Verdicts};

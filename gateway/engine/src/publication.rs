@@ -85,7 +85,7 @@ mod tests {
 
     use super::*;
     use crate::time::Timestamp;
-    use crate::verdict::{Evidence, NodeState};
+    use crate::verdict::{Evidence, NodeState, Terms};
 
     #[test]
     fn every_verdict_passes_unchanged_and_is_counted_under_its_kind() {
@@ -130,6 +130,7 @@ mod tests {
                 interval_ms: 1_000,
                 last_sequence: Sequence(1),
                 intervals_missed: 0,
+                terms: Terms::default(),
             },
             facts: None,
         }

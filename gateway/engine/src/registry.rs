@@ -156,6 +156,12 @@ impl Registry {
         self.facts[slot.position()] = None;
     }
 
+    /// How many slots there are, taken or free.
+    #[must_use]
+    pub fn slot_count(&self) -> usize {
+        self.nodes.len()
+    }
+
     /// Where the node in this slot stands; `None` if the slot is free.
     #[inline]
     #[must_use]

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use pulsegate_codec::{DepartureReason, Incarnation, NodeId, Sequence};
 
-use crate::time::Timestamp;
+use crate::detector::ProfileIndex;
+use crate::time::{Duration, Timestamp};
 
 /// Where a node stands.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -111,6 +112,25 @@ pub struct Evidence {
     pub last_sequence: Sequence,
     /// Whole intervals that passed since `last_seen`.
     pub intervals_missed: u32,
+    /// How long the node might be silent, and why so long.
+    pub terms: Terms,
+}
+
+/// On which terms a node was judged.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Terms {
+    /// Its profile, among those that the engine was configured with.
+    pub profile: ProfileIndex,
+    /// Silence after which it was to be suspect.
+    pub suspect_timeout: Duration,
+    /// Silence after which it was to have failed.
+    pub failed_timeout: Duration,
+    /// Mean gap between its heartbeats, in microseconds; `None` if nothing is learnt of it, or too little was.
+    pub mean_us: Option<u32>,
+    /// Deviation of the gaps, in microseconds, mean absolute or standard as the method has it; `None` like the mean.
+    pub deviation_us: Option<u32>,
+    /// Round trip to it in microseconds, by its sender's report; `None` if it has not told.
+    pub round_trip_us: Option<u32>,
 }
 
 /// The cold facts of a node: owned copy of its descriptor.

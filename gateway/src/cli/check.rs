@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use pulsegate::config::Config;
 use pulsegate::gateway;
 use pulsegate::io::probe::{self, Severity};
+use pulsegate_engine::detector::{Observation, Rhythm};
 
 use super::{EXIT_REFUSED, Failure};
 
@@ -16,20 +17,43 @@ pub(super) struct CheckArguments {
     config: Option<PathBuf>,
 }
 
+/// What each profile means in seconds, for a node whose interval is the default one.
+fn print_profiles(config: &Config) {
+    let (detector, profiles) = (&config.detector, &config.profiles);
+    println!(
+        "profiles       seconds of silence until suspect and failed, at an interval of {} ms, at most {} ms late:",
+        detector.interval_ms,
+        detector.tick.as_millis(),
+    );
+    println!(
+        "               {:16} {:8} {:>15} {:>15} {:>15}",
+        "", "detector", "steady", "10 % jitter", "unknown yet"
+    );
+    for profile in profiles.detectors() {
+        let unknown =
+            Observation { interval_ms: detector.interval_ms, round_trip_us: 0, rhythm: Rhythm::UNKNOWN };
+        let columns = [
+            profile.steady(detector.interval_ms, 0.0),
+            profile.steady(detector.interval_ms, 0.1),
+            profile.timeouts(&unknown),
+        ]
+        .map(|timeouts| {
+            format!("{:.2} / {:.2}", timeouts.suspect.as_secs_f64(), timeouts.failed.as_secs_f64())
+        });
+        let [steady, jittery, unknown] = columns;
+        let (name, method) = (&profile.profile().name, profile.profile().method.label());
+        println!("               {name:16} {method:8} {steady:>15} {jittery:>15} {unknown:>15}");
+    }
+    let default = profiles.detector(profiles.default_index()).profile();
+    println!("               {} by default; {} rules give others", default.name, profiles.rules().len());
+}
+
 pub(super) fn run(arguments: &CheckArguments) -> Result<ExitCode, Failure> {
     let config = Config::load(arguments.config.as_deref(), None).map_err(Failure::refused)?;
     println!("configuration  right");
     println!("shards         {}", config.shards.count);
     println!("nodes          at most {}", config.nodes_max);
-    let detector = &config.detector;
-    let seconds = |intervals: u32| f64::from(intervals) * f64::from(detector.interval_ms) / 1_000.0;
-    println!(
-        "detector       fixed: at an interval of {} ms suspect after {:.1} s, failed after {:.1} s, at most {} ms late",
-        detector.interval_ms,
-        seconds(detector.suspect_after_intervals),
-        seconds(detector.failed_after_intervals),
-        detector.tick.as_millis(),
-    );
+    print_profiles(&config);
     let report = probe::report(&gateway::wanted(&config));
     println!("kernel         {}", report.kernel_release);
     println!("socket buffer  {} bytes a shard", report.receive_buffer_bytes);

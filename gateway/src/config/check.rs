@@ -5,7 +5,10 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use pulsegate_engine::detector::{Profile, Profiles};
+
 use super::limits::{self, defaults};
+use super::profiles::{self, DefaultProfile, ProfileError};
 use super::raw::{FsyncPolicy, RawConfig, RawDetector, RawListen, RawShards, RawStream};
 use super::{Config, Detector, Listen, Probe, Shards, Stream};
 
@@ -89,6 +92,9 @@ pub enum ConfigError {
         /// What was given; empty if nothing.
         value: String,
     },
+    /// A profile, or a rule that gives one.
+    #[error(transparent)]
+    Profile(#[from] ProfileError),
     /// The gateway's name would not fit an event.
     #[error("config key `name` = {value:?}: {minimum} to {maximum} characters out of a-z A-Z 0-9 . _ -")]
     BadName {
@@ -104,6 +110,7 @@ pub enum ConfigError {
 /// Checks everything.
 pub(super) fn check(raw: RawConfig) -> Result<Config, ConfigError> {
     let detector = check_detector(&raw.detector)?;
+    let profiles = check_profiles(&raw, &detector)?;
     let nodes_max =
         ranged("registry.nodes-max", raw.registry.nodes_max, defaults::NODES_MAX, limits::NODES_MAX)?;
     Ok(Config {
@@ -112,6 +119,7 @@ pub(super) fn check(raw: RawConfig) -> Result<Config, ConfigError> {
         listen: check_listen(&raw.listen)?,
         shards: check_shards(&raw.shards)?,
         detector,
+        profiles,
         probe: Probe { ping: raw.probe.ping.unwrap_or(true), reach: raw.probe.reach },
         nodes_max: small(nodes_max),
         stream: check_stream(&raw.stream)?,
@@ -229,6 +237,15 @@ fn check_detector(raw: &RawDetector) -> Result<Detector, ConfigError> {
         failed_after_intervals: small(failed),
         forget_after: Duration::from_secs(forget_after_s),
     })
+}
+
+fn check_profiles(raw: &RawConfig, detector: &Detector) -> Result<Profiles, ConfigError> {
+    let default = DefaultProfile {
+        name: raw.detector.profile.as_deref().unwrap_or(Profile::DEFAULT_NAME),
+        suspect_after_intervals: detector.suspect_after_intervals,
+        failed_after_intervals: detector.failed_after_intervals,
+    };
+    Ok(profiles::check(&raw.profiles, &raw.profile_rules, default)?)
 }
 
 fn check_interval_bounds(interval_ms: u64, minimum: u64, maximum: u64) -> Result<(), ConfigError> {

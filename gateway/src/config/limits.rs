@@ -27,6 +27,9 @@ pub const FSYNC_INTERVAL_MS: RangeInclusive<u64> = 1..=10_000;
 /// Bytes of the gateway's name.
 pub const NAME_BYTES: RangeInclusive<u64> = 1..=64;
 
+/// Most bytes of a profile's name.
+pub const PROFILE_NAME_BYTES_MAX: usize = 64;
+
 /// Bytes of a host name.
 pub const HOST_BYTES: RangeInclusive<u64> = 1..=253;
 

@@ -1,5 +1,6 @@
 //! The file as it is written: TOML, kebab-case keys, units in the names, every key optional, none unknown.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
@@ -7,6 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::ConfigError;
+use super::profiles::{RawProfile, RawRule};
 
 /// The file.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -24,6 +26,10 @@ pub struct RawConfig {
     pub detector: RawDetector,
     /// `[probe]`
     pub probe: RawProbe,
+    /// `[profiles.<name>]`
+    pub profiles: BTreeMap<String, RawProfile>,
+    /// `[[profile-rules]]`
+    pub profile_rules: Vec<RawRule>,
     /// `[registry]`
     pub registry: RawRegistry,
     /// `[stream]`
@@ -87,6 +93,8 @@ pub struct RawDetector {
     pub interval_ms_min: Option<u64>,
     /// `interval-ms-max`
     pub interval_ms_max: Option<u64>,
+    /// `profile`
+    pub profile: Option<String>,
     /// `suspect-after-intervals`
     pub suspect_after_intervals: Option<u64>,
     /// `failed-after-intervals`

@@ -44,7 +44,7 @@ pub(super) async fn serve(
     let mut shards = Shards::start(config, reception.kind, listeners.heartbeats, clock, &control)?;
     let tcp_page = Arc::new(CounterPage::default());
     let observed = observe(config, &reception, endpoints.epoch, &shards, &tcp_page);
-    let announcer = Announcer::new(config.name.clone(), endpoints.epoch, &config.detector);
+    let announcer = Announcer::new(config.name.clone(), endpoints.epoch, config.profiles.clone());
     let gauges = Arc::clone(&observed.stream);
     let kafka_counters = Arc::clone(&observed.kafka);
     let kafka = kafka::server(config, storage, log.view(), endpoints.kafka, clock, kafka_counters).await?;

@@ -229,8 +229,7 @@ fn engine_config(config: &Config, clock: Clock) -> EngineConfig {
         interval_ms: detector.interval_ms,
         interval_ms_min: detector.interval_ms_min,
         interval_ms_max: detector.interval_ms_max,
-        suspect_after_intervals: detector.suspect_after_intervals,
-        failed_after_intervals: detector.failed_after_intervals,
+        profiles: config.profiles.clone(),
         forget_after: detector.forget_after,
         // Nanoseconds of this start: nobody outside can know them.
         hash_seed: clock.wall_offset().unix_us(clock.now()).rotate_left(32) ^ clock.now().as_nanoseconds(),

@@ -47,8 +47,8 @@ const LOST_PER_GAP_MAX: u32 = 16;
 pub const SAMPLES_MIN: u8 = 8;
 /// A gap shorter than the interval divided by this is no rhythm.
 const SHORTEST_GAP_PART: f32 = 8.0;
-/// The fixed-point one of the back-off; it is also the most that is added to a timeout.
-const BACK_OFF_ONE: u16 = 1 << 15;
+/// The fixed-point one of the back-off, in which a fifth is a whole number; it is also the most that is added to a timeout.
+const BACK_OFF_ONE: u16 = 50_000;
 /// Heartbeats in which the back-off falls by a factor e.
 const BACK_OFF_HEARTBEATS: u16 = 1_024;
 
@@ -97,11 +97,11 @@ impl Rhythm {
     #[inline]
     pub fn hear(&mut self, method: Method, gap: Gap, longest_us: f32) {
         self.back_off -= self.back_off.div_ceil(BACK_OFF_HEARTBEATS);
-        self.count_losses(gap.steps);
         if self.counted & SKIP != 0 {
             self.counted &= !SKIP;
             return;
         }
+        self.count_losses(gap.steps);
         let mut length_us = gap.length_us.min(longest_us);
         if gap.steps > 1 {
             length_us /= gap.steps as f32;
@@ -111,9 +111,13 @@ impl Rhythm {
         }
     }
 
-    /// Counts the heartbeats over which the sequence rose by `steps`: the last came, the others did not.
+    /// Counts the heartbeats over which the sequence rose by `steps`: the last came, the others did not. Not if this is a gap to
+    /// skip.
     #[inline]
     pub fn count_losses(&mut self, steps: u32) {
+        if self.counted & SKIP != 0 {
+            return;
+        }
         for _ in 0..steps.saturating_sub(1).min(LOST_PER_GAP_MAX) {
             self.count_heartbeat(1.0);
         }
@@ -162,9 +166,15 @@ impl Rhythm {
     }
 
     /// Forgets the rhythm and keeps what was learnt of loss and of wrong verdicts: the node is held to another interval
-    /// or judged in another way from now on.
+    /// from now on.
     pub fn begin_anew(&mut self) {
         *self = Self { mean_us: 0.0, spread: 0.0, samples: 0, ..*self };
+        self.skip_next_gap();
+    }
+
+    /// Forgets everything: the node is judged by another profile from now on.
+    pub fn begin_from_nothing(&mut self) {
+        *self = Self::UNKNOWN;
         self.skip_next_gap();
     }
 

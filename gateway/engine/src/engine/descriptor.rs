@@ -1,4 +1,4 @@
-//! What a descriptor does: facts are stored, and the interval that the node is held to changes.
+//! What a descriptor does: facts are stored, and the interval and the profile that the node is held to change.
 //!
 //! Facts are shared with the verdicts that carry them, so a changed descriptor makes a new copy and old verdicts
 //! keep the old one. Senders repeat descriptors every minute; an unchanged one costs a comparison and nothing else.
@@ -8,6 +8,7 @@ use std::sync::Arc;
 use pulsegate_codec::NodeDescriptor;
 
 use super::Engine;
+use crate::slot::SlotIndex;
 use crate::verdict::NodeFacts;
 
 impl Engine {
@@ -16,20 +17,27 @@ impl Engine {
             self.counters.descriptors_refused += 1;
             return;
         };
-        if self.registry.facts(slot).is_some_and(|facts| is_same(facts, descriptor)) {
-            return;
+        if !self.registry.facts(slot).is_some_and(|facts| is_same(facts, descriptor)) {
+            self.store_descriptor(slot, descriptor);
         }
+        // A shorter interval or distance may end the node's patience before its wheel entry comes up.
+        let state = self.registry.state(slot).expect("the lookup found a known node");
+        let look_by = self.look_by(slot, state, self.deadline(slot, state));
+        self.arm_no_later(slot, look_by);
+    }
+
+    fn store_descriptor(&mut self, slot: SlotIndex, descriptor: &NodeDescriptor<'_>) {
         self.counters.descriptors_stored += 1;
         self.registry.set_facts(slot, Arc::new(facts_of(descriptor)));
         let interval_ms = self.config.interval_ms_for(descriptor.interval_ms);
         if descriptor.interval_ms != 0 && interval_ms != descriptor.interval_ms {
             self.counters.intervals_clamped += 1;
         }
-        self.registry.node_mut(slot).set_interval_ms(interval_ms);
-        // A shorter interval may end the node's patience before its wheel entry comes up.
-        let state = self.registry.state(slot).expect("the lookup found a known node");
-        let deadline = self.deadline(slot, state);
-        self.arm_no_later(slot, deadline);
+        if interval_ms != self.registry.node(slot).interval_ms() {
+            self.registry.node_mut(slot).set_interval_ms(interval_ms);
+            self.detection.begin_anew(slot);
+        }
+        self.counters.profiles_unknown += u64::from(self.detection.describe(slot, descriptor));
     }
 }
 

@@ -100,7 +100,8 @@ impl Engine {
             deadline = self.deadline(slot, state);
         }
         // If the buffer filled up on the way, the deadline has passed and the entry is due again at once.
-        self.arm(slot, deadline);
+        let look_by = self.look_by(slot, state, deadline);
+        self.arm(slot, look_by);
     }
 
     /// What becomes of a node whose deadline has passed: the next state and what is said of it. `None`: it goes without

@@ -9,6 +9,7 @@
 use pulsegate_codec::{Heartbeat, Sequence};
 
 use super::{Cause, Engine};
+use crate::detector::Gap;
 use crate::slot::SlotIndex;
 use crate::verdict::{NodeState, VerdictKind, Verdicts};
 
@@ -55,7 +56,8 @@ impl Engine {
         self.counters.heartbeats_accepted += 1;
         let state = self.registry.state(slot).expect("the lookup found a known node");
         if state == NodeState::Alive && novelty == Novelty::SameRun {
-            // Almost every heartbeat ends here, with one record written.
+            // Almost every heartbeat ends here, with one record written, or two where something is learnt.
+            self.learn(slot, heartbeat);
             self.note_heartbeat(slot, heartbeat);
         } else {
             self.take_heartbeat_that_changes(slot, heartbeat, (state, novelty), verdicts);
@@ -82,6 +84,8 @@ impl Engine {
                 // A sign of life, and nothing else: the next heartbeat will mean again what this one meant.
                 self.counters.verdicts_postponed += 1;
                 self.registry.node_mut(slot).last_seen = self.now;
+                // Sequence and last-seen time no longer belong together.
+                self.detection.skip_next_gap(slot);
                 return;
             }
             if novelty == Novelty::LaterRun {
@@ -91,6 +95,9 @@ impl Engine {
             }
             self.decide(slot, state, Cause { kind, deadline: None }, verdicts);
         }
+        if novelty == Novelty::SameRun {
+            self.learn_from_change(slot, state, heartbeat);
+        }
         self.registry.set_state(slot, next);
         if novelty == Novelty::LaterRun {
             let node = self.registry.node_mut(slot);
@@ -99,8 +106,8 @@ impl Engine {
         }
         self.note_heartbeat(slot, heartbeat);
         // A failed or left node may be armed for much later than a living one needs.
-        let deadlines = self.deadlines(slot);
-        self.arm_no_later(slot, deadlines.suspect);
+        let look_by = self.look_by(slot, NodeState::Alive, self.deadlines(slot).suspect);
+        self.arm_no_later(slot, look_by);
     }
 
     #[cold]
@@ -118,10 +125,58 @@ impl Engine {
         let node = self.registry.node_mut(slot);
         node.incarnation = heartbeat.incarnation;
         node.set_interval_ms(self.config.interval_ms);
+        self.detection.begin(slot);
         self.note_heartbeat(slot, heartbeat);
         // Sooner than a new node needs, so that it need not be armed anew, leaving a stale entry, when it joins.
-        let deadlines = self.deadlines(slot);
-        self.arm(slot, deadlines.suspect);
+        let look_by = self.look_by(slot, NodeState::Alive, self.deadlines(slot).suspect);
+        self.arm(slot, look_by);
+    }
+
+    /// What a heartbeat in an ordinary life teaches, before it is noted.
+    ///
+    /// A gap that began before the gateway listened without a break is left out, with its losses: they were the
+    /// gateway's own.
+    #[inline]
+    fn learn(&mut self, slot: SlotIndex, heartbeat: &Heartbeat) {
+        if !self.detection.learns() {
+            return;
+        }
+        let node = self.registry.node(slot);
+        if node.last_seen < self.samples_from {
+            return;
+        }
+        let gap = Gap {
+            length_us: self.now.since(node.last_seen).as_secs_f32() * 1e6,
+            steps: steps_between(node.sequence, heartbeat.sequence),
+            interval_us: node.interval_ms() as f32 * 1e3,
+        };
+        self.detection.hear(slot, gap);
+    }
+
+    /// The same for a heartbeat of the run that is known, which moves its node to another state.
+    ///
+    /// The silence of a suspect or failed node is no sample of its rhythm: it was too long for one, which is how the node came to
+    /// be suspect. That it ended proves the verdict wrong, and lengthens the timeouts. Losses count if the node was
+    /// only suspect: what is missing after a failure was an outage.
+    fn learn_from_change(&mut self, slot: SlotIndex, state: NodeState, heartbeat: &Heartbeat) {
+        match state {
+            NodeState::New => self.learn(slot, heartbeat),
+            NodeState::Suspect | NodeState::Failed => {
+                let node = self.registry.node(slot);
+                let steps = steps_between(node.sequence, heartbeat.sequence);
+                if state == NodeState::Suspect && node.last_seen >= self.samples_from {
+                    self.detection.count_losses(slot, steps);
+                }
+                self.detection.back_off(slot);
+            }
+            NodeState::Alive | NodeState::Left => {}
+        }
+    }
+
+    /// Gaps that are under way now teach nothing: the gateway did not listen all the time. To be called when it listens
+    /// again and has taken what had gathered meanwhile.
+    pub fn distrust_gaps(&mut self) {
+        self.samples_from = self.now;
     }
 
     #[inline]
@@ -133,4 +188,10 @@ impl Engine {
             node.sequence = heartbeat.sequence;
         }
     }
+}
+
+/// By how much the sequence rose; 0 if one of the two is not counted.
+#[inline]
+const fn steps_between(earlier: Sequence, later: Sequence) -> u32 {
+    if earlier.0 == 0 { 0 } else { later.0.saturating_sub(earlier.0) }
 }

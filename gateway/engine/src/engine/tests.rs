@@ -3,9 +3,11 @@
 use pulsegate_codec::{DepartureReason, NodeDescriptor};
 
 use super::*;
+use crate::detector::Profiles;
 
 mod deadlines;
 mod departures;
+mod learning;
 mod pressure;
 mod runs;
 
@@ -118,8 +120,7 @@ fn config(nodes_max: u32) -> EngineConfig {
         interval_ms: 1_000,
         interval_ms_min: 100,
         interval_ms_max: 600_000,
-        suspect_after_intervals: 3,
-        failed_after_intervals: 5,
+        profiles: Profiles::built_in(3, 5),
         forget_after: Duration::from_secs(60),
         hash_seed: 0x5eed,
     }

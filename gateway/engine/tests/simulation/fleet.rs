@@ -19,6 +19,7 @@ use pulsegate_loadgen::random::Random;
 use pulsegate_loadgen::schedule::{Schedule, ScheduleOptions};
 
 use crate::lockstep::Lockstep;
+use crate::profiles;
 
 /// Beats that the fleet's batches send in one run, roughly.
 const DATAGRAMS: u64 = 1_200;
@@ -270,9 +271,9 @@ fn config(random: &mut Random, nodes: u32, interval_ms: u32, is_good: bool) -> E
         interval_ms,
         interval_ms_min: 50,
         interval_ms_max: 120_000,
-        suspect_after_intervals: 3,
-        failed_after_intervals: 5,
-        forget_after: Duration::from_secs(pick(random, &[200, 86_400])),
+        profiles: profiles::any(random, 3),
+        // Longer than the longest failed timeout of any profile here.
+        forget_after: Duration::from_secs(pick(random, &[2_000, 86_400])),
         hash_seed: random.next(),
     }
 }

@@ -17,10 +17,14 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod agreement;
 mod fleet;
+mod known;
 mod lockstep;
+mod naive_detector;
 mod operations;
 mod oracle;
+mod profiles;
 mod storm;
 
 use std::hash::{BuildHasher, RandomState};

@@ -11,6 +11,7 @@ use pulsegate_engine::EngineConfig;
 use pulsegate_loadgen::random::Random;
 
 use crate::lockstep::Lockstep;
+use crate::profiles;
 
 const STEPS: u32 = 1_500;
 
@@ -38,6 +39,9 @@ pub(crate) fn run(seed: u64) {
             12 => describe(&mut random, &mut pair),
             13..16 => {
                 // The worker's horizon lies a little before the latest heartbeat.
+                if random.chance(0.05) {
+                    pair.distrust_gaps();
+                }
                 let behind = pick(&mut random, &[0, 0, 1, 5_000_000, 2_000_000_000]);
                 pair.tick_up_to(pair.now().saturating_sub(behind));
             }
@@ -63,8 +67,7 @@ fn config(random: &mut Random) -> EngineConfig {
         interval_ms: 1_000,
         interval_ms_min: pick(random, &[1, 100]),
         interval_ms_max: pick(random, &[2_000, 3_600_000]),
-        suspect_after_intervals,
-        failed_after_intervals: suspect_after_intervals + pick(random, &[1, 2, 10]),
+        profiles: profiles::any(random, suspect_after_intervals),
         // Also shorter than the failed timeout, which makes little sense but must make no mess.
         forget_after: Duration::from_secs(pick(random, &[2, 60, 86_400])),
         hash_seed: random.next(),
@@ -133,10 +136,10 @@ fn departure(random: &mut Random, sequence_base: u32) -> Departure {
 fn describe(random: &mut Random, pair: &mut Lockstep) {
     let descriptor = NodeDescriptor {
         name: pick(random, &NAMES),
-        zone: pick(random, &["", "z"]),
+        zone: pick(random, &["", "z", "eu-1"]),
         labels: vec![("k", pick(random, &["v", "w"]))],
         interval_ms: pick(random, &[0, 1, 150, 1_000, 5_000, 600_000, u32::MAX]),
-        profile: "",
+        profile: pick(random, &["", "", "local", "wan", "mine", "nobody's"]),
         services: vec![pick(random, &["s", "t"])],
     };
     pair.descriptor(&descriptor);

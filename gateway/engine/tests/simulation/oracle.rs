@@ -7,25 +7,20 @@
 //! Where the engine has a choice, in which order nodes are judged and how much of it one call does, the oracle has none
 //! of its own: it is shown what the engine said and says whether that was allowed, and whether anything is missing.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 use pulsegate_codec::{Departure, Heartbeat, Incarnation, NodeDescriptor, NodeId, Sequence};
+use pulsegate_engine::detector::Profile;
 use pulsegate_engine::limits::DEPARTURES_POSTPONED_MAX;
 use pulsegate_engine::verdict::NodeFacts;
-use pulsegate_engine::{EngineConfig, Evidence, NodeState, Timestamp, Verdict, VerdictKind};
+use pulsegate_engine::{EngineConfig, Evidence, NodeState, Terms, Timestamp, Verdict, VerdictKind};
 
-/// What is known of a node. Times in nanoseconds.
-#[derive(Clone, Debug)]
-pub(crate) struct Known {
-    pub(crate) state: NodeState,
-    pub(crate) incarnation: u32,
-    pub(crate) sequence: u32,
-    pub(crate) last_seen: u64,
-    pub(crate) interval_ms: u32,
-    pub(crate) verdicts: u32,
-    pub(crate) facts: Option<Arc<NodeFacts>>,
-}
+use crate::agreement::{assert_agree, leeway};
+use crate::known::Known;
+use crate::naive_detector::{self, Lesson, Naive};
 
 /// What the oracle counted, under the engine's names.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -36,6 +31,7 @@ pub(crate) struct Counted {
     pub(crate) heartbeats_refused_registry_full: u64,
     pub(crate) descriptors_stored: u64,
     pub(crate) descriptors_refused: u64,
+    pub(crate) profiles_unknown: u64,
     pub(crate) intervals_clamped: u64,
     pub(crate) departures_accepted: u64,
     pub(crate) departures_ignored: u64,
@@ -45,6 +41,8 @@ pub(crate) struct Counted {
 
 pub(crate) struct Oracle {
     config: EngineConfig,
+    /// The gateway has listened without a break since then.
+    pub(crate) listens_since: u64,
     /// Silence is judged up to here; it may lie before what heartbeats have told of the time.
     pub(crate) horizon: u64,
     pub(crate) nodes: BTreeMap<NodeId, Known>,
@@ -56,7 +54,7 @@ impl Oracle {
     pub(crate) fn new(config: &EngineConfig, start: u64) -> Self {
         let counted = Counted::default();
         let (nodes, waiting) = (BTreeMap::new(), VecDeque::new());
-        Self { config: config.clone(), horizon: start, nodes, waiting, counted }
+        Self { config: config.clone(), listens_since: start, horizon: start, nodes, waiting, counted }
     }
 
     /// Takes a heartbeat; returns the verdict that it must lead to. Without room there is none.
@@ -77,6 +75,10 @@ impl Oracle {
                 interval_ms: self.config.interval_ms,
                 verdicts: 0,
                 facts: None,
+                profile: self.config.profiles.default_index().position(),
+                round_trip_us: 0,
+                lessons: Vec::new(),
+                timeouts: Cell::default(),
             };
             self.nodes.insert(heartbeat.node_id, first);
             return None;
@@ -98,11 +100,16 @@ impl Oracle {
             NodeState::Suspect | NodeState::Failed => Some(VerdictKind::Recovered),
             NodeState::Alive => None,
         };
+        let learns = self.config.profiles.detectors()[known.profile].profile().needs_rhythm();
         if kind.is_some() && !has_room {
             known.last_seen = now;
+            known.learn(learns, Lesson::Skip);
             return None;
         }
         let before = known.clone();
+        if same_run {
+            known.learn_from(learns, now, sequence, self.listens_since);
+        }
         known.state = match known.state {
             NodeState::Left => NodeState::New,
             NodeState::New if !same_run => NodeState::New,
@@ -112,7 +119,9 @@ impl Oracle {
         known.sequence = if same_run { sequence.max(known.sequence) } else { sequence };
         known.incarnation = incarnation;
         known.verdicts += u32::from(kind.is_some());
-        kind.map(|kind| verdict(heartbeat.node_id, kind, &before, known, now, None))
+        let kind = kind?;
+        let after = known.clone();
+        Some(self.verdict(heartbeat.node_id, kind, (&before, &after), now, None))
     }
 
     pub(crate) fn descriptor(&mut self, descriptor: &NodeDescriptor<'_>) {
@@ -134,12 +143,23 @@ impl Oracle {
         known.facts = Some(Arc::new(facts));
         self.counted.descriptors_stored += 1;
         let asked = descriptor.interval_ms;
-        known.interval_ms = if asked == 0 {
+        let interval_ms = if asked == 0 {
             self.config.interval_ms
         } else {
             asked.max(self.config.interval_ms_min).min(self.config.interval_ms_max)
         };
-        self.counted.intervals_clamped += u64::from(asked != 0 && asked != known.interval_ms);
+        self.counted.intervals_clamped += u64::from(asked != 0 && asked != interval_ms);
+        let (profile, is_unknown) = naive_detector::chosen(&self.config.profiles, descriptor);
+        self.counted.profiles_unknown += u64::from(is_unknown);
+        if profile != known.profile {
+            known.profile = profile;
+            known.lessons.clear();
+            known.learn(true, Lesson::Skip);
+        }
+        if interval_ms != known.interval_ms {
+            known.interval_ms = interval_ms;
+            known.learn(true, Lesson::Anew);
+        }
     }
 
     /// Takes a departure; returns the verdict that it must lead to. Without room there is none yet.
@@ -175,12 +195,13 @@ impl Oracle {
         known.verdicts += 1;
         let Departure { reason, expected_return_ms, .. } = departure;
         let kind = VerdictKind::Left { reason, expected_return_ms };
-        Some(verdict(departure.node_id, kind, &before, known, now, None))
+        let after = known.clone();
+        Some(self.verdict(departure.node_id, kind, (&before, &after), now, None))
     }
 
-    /// The verdict that the passing of time requires on this node at `now`, if any, and what the node is after it.
-    fn judgement(&self, id: NodeId, known: &Known, now: u64) -> Option<(Verdict, Known)> {
-        let deadline = self.passed_deadline(known)?;
+    /// The verdict that the passing of time allows on this node at `now`, if any, and what the node is after it.
+    fn judgement(&self, id: NodeId, known: &Known, now: u64, sure: Sure) -> Option<(Verdict, Known)> {
+        let deadline = self.passed_deadline(known, sure)?;
         let (kind, state) = match known.state {
             NodeState::New => return None,
             NodeState::Alive => (VerdictKind::Suspected, NodeState::Suspect),
@@ -188,38 +209,65 @@ impl Oracle {
             state => (VerdictKind::Forgotten, state),
         };
         let after = Known { state, verdicts: known.verdicts + 1, ..known.clone() };
-        let verdict = verdict(id, kind, known, &after, now, Some(Timestamp::from_nanoseconds(deadline)));
+        let deadline = Some(Timestamp::from_nanoseconds(deadline));
+        let verdict = self.verdict(id, kind, (known, &after), now, deadline);
         Some((verdict, after))
     }
 
     /// The deadline of the node's state, if the tick that it belongs to has come.
-    fn passed_deadline(&self, known: &Known) -> Option<u64> {
+    fn passed_deadline(&self, known: &Known, sure: Sure) -> Option<u64> {
         let tick = u64::try_from(self.config.tick.as_nanos()).unwrap();
         let last_tick = self.horizon - self.horizon % tick;
         let deadline = self.deadline(known);
-        (deadline <= last_tick).then_some(deadline)
+        let leeway = self.leeway(known);
+        let passed = match sure {
+            Sure::Perhaps => deadline.saturating_sub(leeway),
+            Sure::Certainly => deadline.saturating_add(leeway),
+        };
+        (passed <= last_tick).then_some(deadline)
+    }
+
+    fn profile(&self, known: &Known) -> &Profile {
+        self.config.profiles.detectors()[known.profile].profile()
+    }
+
+    fn timeouts(&self, known: &Known) -> Naive {
+        let naive = known.timeouts.get().unwrap_or_else(|| {
+            let profile = self.profile(known);
+            naive_detector::timeouts(profile, known.interval_ms, known.round_trip_us, &known.lessons)
+        });
+        known.timeouts.set(Some(naive));
+        naive
     }
 
     pub(crate) fn deadline(&self, known: &Known) -> u64 {
-        let interval = u64::from(known.interval_ms) * 1_000_000;
-        let silence = match known.state {
-            NodeState::Alive => interval * u64::from(self.config.suspect_after_intervals),
-            NodeState::New | NodeState::Suspect => interval * u64::from(self.config.failed_after_intervals),
-            NodeState::Failed | NodeState::Left => {
-                u64::try_from(self.config.forget_after.as_nanos()).unwrap()
-            }
+        let timeouts = self.timeouts(known);
+        let silence_us = match known.state {
+            NodeState::Alive => timeouts.suspect_us,
+            NodeState::New | NodeState::Suspect => timeouts.failed_us,
+            NodeState::Failed | NodeState::Left => self.config.forget_after.as_secs_f64() * 1e6,
         };
-        known.last_seen + silence
+        known.last_seen.saturating_add(whole(silence_us.ceil()) * 1_000)
+    }
+
+    /// How far the engine's deadline may be from this one: it keeps single precision, and whole microseconds. Nothing where
+    /// neither matters.
+    pub(crate) fn leeway(&self, known: &Known) -> u64 {
+        let is_exact =
+            matches!(known.state, NodeState::Failed | NodeState::Left) || !self.profile(known).needs_rhythm();
+        if is_exact { 0 } else { leeway(Duration::from_secs_f64(self.timeouts(known).failed_us / 1e6)) }
     }
 
     /// Checks one verdict that the engine gave because time had passed, and takes it over.
     pub(crate) fn accept_judgement(&mut self, given: &Verdict, now: u64) {
-        self.settle_quietly(given.node_id);
+        self.settle_quietly(given.node_id, Sure::Perhaps);
         let known = self.nodes.get(&given.node_id).expect("a verdict on a node that nobody knows");
-        let Some((expected, after)) = self.judgement(given.node_id, known, now) else {
-            panic!("a verdict that nothing requires: {given:?} on {known:?}");
+        let Some((expected, after)) = self.judgement(given.node_id, known, now, Sure::Perhaps) else {
+            panic!("a verdict that nothing allows: {given:?} on {known:?}");
         };
-        assert_eq!(*given, expected);
+        assert_agree(given, &expected);
+        let deadline = given.evidence.deadline.expect("a verdict of silence has a deadline");
+        assert!(deadline.as_nanoseconds() <= self.horizon, "early: {given:?}");
         if expected.kind == VerdictKind::Forgotten {
             self.nodes.remove(&given.node_id);
         } else {
@@ -228,9 +276,9 @@ impl Oracle {
     }
 
     /// Does what time does to a new node without a word, if its time has come.
-    pub(crate) fn settle_quietly(&mut self, id: NodeId) {
+    pub(crate) fn settle_quietly(&mut self, id: NodeId, sure: Sure) {
         let Some(known) = self.nodes.get(&id) else { return };
-        if known.state != NodeState::New || self.passed_deadline(known).is_none() {
+        if known.state != NodeState::New || self.passed_deadline(known, sure).is_none() {
             return;
         }
         self.counted.new_nodes_never_confirmed += 1;
@@ -243,38 +291,72 @@ impl Oracle {
 
     /// All nodes on which a verdict is overdue at `now`.
     pub(crate) fn overdue(&self, now: u64) -> Vec<NodeId> {
-        let is_overdue = |(&id, known): (&NodeId, &Known)| self.judgement(id, known, now).map(|_| id);
+        let is_overdue =
+            |(&id, known): (&NodeId, &Known)| self.judgement(id, known, now, Sure::Certainly).map(|_| id);
         self.nodes.iter().filter_map(is_overdue).collect()
     }
 
     pub(crate) fn ids(&self) -> Vec<NodeId> {
         self.nodes.keys().copied().collect()
     }
+
+    fn verdict(
+        &self,
+        node_id: NodeId,
+        kind: VerdictKind,
+        (before, after): (&Known, &Known),
+        now: u64,
+        deadline: Option<Timestamp>,
+    ) -> Verdict {
+        let missed = (now - before.last_seen) / (u64::from(before.interval_ms) * 1_000_000);
+        Verdict {
+            node_id,
+            kind,
+            previous: before.state,
+            incarnation: Incarnation(after.incarnation),
+            event_sequence: after.verdicts,
+            decided_at: Timestamp::from_nanoseconds(now),
+            evidence: Evidence {
+                last_seen: Timestamp::from_nanoseconds(before.last_seen),
+                deadline,
+                interval_ms: before.interval_ms,
+                last_sequence: Sequence(before.sequence),
+                intervals_missed: u32::try_from(missed).unwrap_or(u32::MAX),
+                terms: self.terms(before),
+            },
+            facts: before.facts.clone(),
+        }
+    }
+
+    fn terms(&self, known: &Known) -> Terms {
+        let Naive { suspect_us, failed_us, moments_us } = self.timeouts(known);
+        let rounded = |microseconds: f64| u32::try_from(whole(microseconds.round())).unwrap();
+        let name = &self.profile(known).name;
+        Terms {
+            profile: self.config.profiles.find(name).expect("a profile of the configuration"),
+            suspect_timeout: Duration::from_micros(whole(suspect_us.ceil())),
+            failed_timeout: Duration::from_micros(whole(failed_us.ceil())),
+            mean_us: moments_us.map(|(mean_us, _)| rounded(mean_us)),
+            deviation_us: moments_us.map(|(_, deviation_us)| rounded(deviation_us)),
+            round_trip_us: Some(known.round_trip_us).filter(|&round_trip_us| round_trip_us != 0),
+        }
+    }
 }
 
-fn verdict(
-    node_id: NodeId,
-    kind: VerdictKind,
-    before: &Known,
-    after: &Known,
-    now: u64,
-    deadline: Option<Timestamp>,
-) -> Verdict {
-    let missed = (now - before.last_seen) / (u64::from(before.interval_ms) * 1_000_000);
-    Verdict {
-        node_id,
-        kind,
-        previous: before.state,
-        incarnation: Incarnation(after.incarnation),
-        event_sequence: after.verdicts,
-        decided_at: Timestamp::from_nanoseconds(now),
-        evidence: Evidence {
-            last_seen: Timestamp::from_nanoseconds(before.last_seen),
-            deadline,
-            interval_ms: before.interval_ms,
-            last_sequence: Sequence(before.sequence),
-            intervals_missed: u32::try_from(missed).unwrap_or(u32::MAX),
-        },
-        facts: before.facts.clone(),
-    }
+/// Whether a moment must have passed, or only may have, given that the engine's deadlines are not exactly the oracle's.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Sure {
+    Perhaps,
+    Certainly,
+}
+
+/// A whole number as one.
+fn whole(number: f64) -> u64 {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "microseconds of some days at most"
+    )]
+    let whole = number as u64;
+    whole
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use pulsegate_codec::{Heartbeat, Incarnation, NodeId, Sequence};
-use pulsegate_engine::EngineConfig;
+use pulsegate_engine::{EngineConfig, Profiles};
 
 use crate::lockstep::Lockstep;
 
@@ -17,8 +17,7 @@ fn a_storm_is_worked_off_in_bounded_calls_and_nothing_is_lost() {
         interval_ms: 10_000,
         interval_ms_min: 100,
         interval_ms_max: 60_000,
-        suspect_after_intervals: 3,
-        failed_after_intervals: 5,
+        profiles: Profiles::built_in(3, 5),
         forget_after: Duration::from_secs(3_600),
         hash_seed: 1,
     };

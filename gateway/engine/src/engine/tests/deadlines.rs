@@ -1,6 +1,7 @@
 //! Silence and its deadlines.
 
 use super::*;
+use crate::verdict::Terms;
 
 #[test]
 fn a_silent_node_is_suspected_then_fails_then_is_forgotten_each_at_its_deadline() {
@@ -158,6 +159,11 @@ fn evidence_says_what_led_to_the_verdict() {
         interval_ms: 1_000,
         last_sequence: Sequence(2),
         intervals_missed: 7,
+        terms: Terms {
+            suspect_timeout: Duration::from_secs(3),
+            failed_timeout: Duration::from_secs(5),
+            ..Terms::default()
+        },
     };
     assert_eq!(taken[0].evidence, expected);
     assert_eq!(taken[1].evidence.deadline, Some(Timestamp::from_milliseconds(5_000)));

@@ -1,6 +1,7 @@
 //! Full buffers, full tables, and more work than fits into one call.
 
 use super::*;
+use crate::detector::Profile;
 use crate::limits::WHEEL_ENTRIES_PER_CALL_MAX;
 
 /// A fixture whose verdict buffer holds one, and is full.
@@ -240,11 +241,33 @@ fn a_wheel_that_stale_entries_have_filled_is_made_anew_and_nothing_is_lost() {
 }
 
 #[test]
-fn a_million_nodes_take_51_bytes_each_and_15_for_what_is_cold() {
+fn a_million_nodes_take_51_bytes_each_and_25_for_what_is_cold() {
     let engine = Engine::new(&config(1_000_000), Timestamp::ZERO);
     let (hot, cold) = engine.memory_bytes();
     // Hot: 33.5 bytes a slot (record, tag, an eighth of an overflow count), five slots for four nodes, and twice
-    // 4.5 bytes of wheel, of which half is touched. Cold: a count and a pointer a slot.
+    // 4.5 bytes of wheel, of which half is touched. Cold: a count, a pointer, a profile and
+    // a round trip a slot.
     assert!(hot <= 51_100_000, "{hot}");
-    assert!(cold <= 15_100_000, "{cold}");
+    assert!(cold <= 25_100_000, "{cold}");
+}
+
+#[test]
+fn what_is_learnt_takes_20_bytes_more_and_only_where_something_is() {
+    let profiles = Profiles::only(Profile::phi("mine"));
+    let engine = Engine::new(&EngineConfig { profiles, ..config(1_000_000) }, Timestamp::ZERO);
+    let (hot, cold) = engine.memory_bytes();
+    assert!(hot <= 71_100_000, "{hot}");
+    assert!(hot + cold <= 97_000_000, "{hot} + {cold}");
+    // Nobody learns here until a node asks for it.
+    let mut engine = Engine::new(&config(1_000), Timestamp::ZERO);
+    let before = engine.memory_bytes().0;
+    let mut verdicts = Verdicts::with_capacity(10);
+    let heartbeat = Heartbeat { node_id: NodeId::from_name("n"), ..Heartbeat::default() };
+    engine.on_heartbeats(&[heartbeat], Timestamp::ZERO, &mut verdicts);
+    let mut descriptor = NodeDescriptor { name: "n", ..NodeDescriptor::default() };
+    engine.on_descriptor(&descriptor, Timestamp::ZERO);
+    assert_eq!(engine.memory_bytes().0, before);
+    descriptor.profile = "wan";
+    engine.on_descriptor(&descriptor, Timestamp::ZERO);
+    assert!(engine.memory_bytes().0 > before + 16_000);
 }
