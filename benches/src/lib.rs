@@ -9,7 +9,7 @@
 //! ```
 //!
 //! Every contender gets the same frames from the same sender at the same rate, and is charged the processor time of
-//! its own thread. `src/bin/receive.rs` is the program; `benches/` holds the micro-benchmarks, which also run in a short
+//! its own thread. `src/bin/receive.rs` is the program. [`stream`] is another measurement, of the events: `src/bin/stream.rs`; `benches/` holds the micro-benchmarks, which also run in a short
 //! form under `cargo test`.
 
 pub mod contenders;
@@ -20,3 +20,4 @@ pub mod report;
 pub mod round;
 pub mod sender;
 pub mod statistics;
+pub mod stream;
