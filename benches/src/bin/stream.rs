@@ -128,7 +128,7 @@ fn appended(gateway: &GatewayProcess, count: u32) -> Result<String, Failure> {
 
 /// kcat reads it all, in turn from the gateway and from Apache Kafka.
 fn served(options: &Options, gateway: &GatewayProcess, directory: &Path) -> Result<String, Failure> {
-    let mut text = "\nServed to kcat, from the first record to the last, whole run of kcat\n\n".to_owned();
+    let mut text = "\nServed to kcat, from the first record to the last\n\n".to_owned();
     if let Some(reason) = why_no_kcat() {
         writeln!(text, "SKIPPED: {reason}")?;
         return Ok(text);
