@@ -188,7 +188,7 @@ const NOTES: &str = "
 How to read it
 - The way of one event: the shard's outbox, an eventfd, the control thread, one write and one fdatasync a partition,
   the wake-up of a parked fetch, a read of the file in another thread, loopback, librdkafka's thread, the consumer's.
-  The disk's sync is most of it: compare with the lines without fsync.
+  The lines without fsync tell how much of it is the disk. The rates are the sender's aim; its pauses are a little longer.
 - Events a second at once are limited by one thread that names, encodes, writes and syncs in batches of at most 4096,
   and by the consumers on the same cores: count divided by the time from the first decision to the last receipt.
   Decisions of one kind are themselves spread over the time in which the nodes' heartbeats were sent.
