@@ -3,10 +3,13 @@
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Output, Stdio};
+use std::time::Duration;
 
+use pulsegate::gateway::EVENTS_TOPIC;
 use pulsegate_codec::event::Event;
+use pulsegate_loadgen::topic_reader::TopicReader;
 
-use crate::harness::{FAST, Gateway, Relay, eventually, program};
+use crate::harness::{FAST, Gateway, Relay, eventually, pause, program};
 
 const NODES: [&str; 6] = ["node-0", "node-1", "node-2", "node-3", "node-4", "node-5"];
 
@@ -99,4 +102,31 @@ fn of_a_gateway_that_is_gone_the_files_are_read() {
     std::fs::remove_file(directory.path().join("endpoints.json")).unwrap();
     let text = told(&[]);
     assert!(text.contains("no gateway runs") && text.contains("--offline"), "{text}");
+}
+
+/// Goal: a reader that is overtaken by retention is told so, and what is still there is printed from its first event on.
+#[test]
+fn what_retention_removed_is_told() {
+    let directory = tempfile::tempdir().unwrap();
+    let small = "[stream]\npartitions = 1\nsegment-bytes = 1_048_576\nretention-bytes = 1_048_576\n";
+    let gateway = Gateway::start(directory.path(), &format!("{FAST}{small}"));
+    let names: Vec<String> = (0..3_000).map(|number| format!("node-{number:04}")).collect();
+    let mut relay = Relay::new("relay", &gateway);
+    for _ in 0..2 {
+        for names in names.chunks(20) {
+            relay.introduce(&names.iter().map(String::as_str).collect::<Vec<_>>());
+            pause(Duration::from_millis(1));
+        }
+    }
+    eventually("segments were removed", || {
+        (gateway.metric("pulsegate_stream_records_retired_total") > 0).then_some(())
+    });
+    let kafka = gateway.endpoints().kafka.to_string();
+    let mut reader = TopicReader::connect(&kafka, EVENTS_TOPIC, &[]).unwrap();
+    let first = reader.first_offsets().unwrap();
+    assert!(first[0] > 0, "{first:?}");
+    reader.start(vec![0]).unwrap();
+    let failure = eventually("an error", || reader.next(Duration::from_millis(100)).err()).to_string();
+    assert!(failure.contains("retention removed") && failure.contains("offset 0 on"), "{failure}");
+    assert!(!lines(directory.path(), &["--last", "1"]).is_empty());
 }
