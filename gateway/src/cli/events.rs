@@ -30,7 +30,8 @@ pub(super) struct EventsArguments {
     /// Kafka port of the gateway, HOST:PORT. Without it, the gateway that runs with the data directory is asked.
     #[arg(long, value_name = "HOST:PORT")]
     kafka: Option<String>,
-    /// A setting for librdkafka, NAME=VALUE, such as `security.protocol=sasl_ssl`. May be given several times.
+    /// A setting for librdkafka, NAME=VALUE, such as `security.protocol=sasl_plaintext`; TLS needs a program that was
+    /// built with the feature `kafka-tls`. May be given several times.
     #[arg(short = 'X', value_name = "NAME=VALUE", value_parser = setting)]
     settings: Vec<(String, String)>,
     /// Read the files of the data directory instead: for a gateway that does not run any more.

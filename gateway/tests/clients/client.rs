@@ -234,7 +234,8 @@ fn console_consumer(server: &str, source: Result<&str, u32>, count: usize) -> Co
     match source {
         Ok(group) => {
             command.args(["--group", group, "--from-beginning", "--command-property"]);
-            command.arg(format!("session.timeout.ms={SESSION_TIMEOUT_MS}"))
+            command.arg(format!("session.timeout.ms={SESSION_TIMEOUT_MS}"));
+            command.args(["--command-property", "heartbeat.interval.ms=1000"])
         }
         Err(partition) => command.args(["--partition", &partition.to_string(), "--offset", "earliest"]),
     };
