@@ -9,7 +9,7 @@
 //!   offset_desk.rs  who may commit, into the store (offsets.rs)
 //! ```
 //!
-//! One broker, one topic, every partition led by it. Read only: `Produce` is refused. What each client asks for, and in
+//! One broker, a few topics, every partition led by it. Read only: `Produce` is refused. What each client asks for, and in
 //! which version, decided the table in `api.rs`.
 
 pub mod group;

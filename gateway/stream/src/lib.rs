@@ -49,4 +49,4 @@ pub use record::{Header, Record};
 pub use record_batch::{BatchFault, BatchHeader, decode_batch, encode_batch};
 pub use recovery::{CutTail, RecoveredPartition, RecoveryReport};
 pub use storage::Storage;
-pub use view::{LogView, PlanFault, ReadFault, ReadPlan, TimePlan};
+pub use view::{LogView, PlanFault, ReadFault, ReadPlan, TimePlan, Topics};

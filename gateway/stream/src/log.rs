@@ -107,7 +107,7 @@ impl EventLog {
             partitions.push(PartitionLog::new(partition, directory, opened, &config, &storage, &committed));
         }
         let views = partitions.iter().map(|partition| Rc::clone(partition.view())).collect();
-        let view = Rc::new(LogView::new(&config.topic, views, committed));
+        let view = Rc::new(LogView::new(config, views, committed));
         Ok((Self { partitions, view, _lock: lock }, report))
     }
 

@@ -18,6 +18,7 @@ mod index;
 mod plan;
 #[cfg(test)]
 mod tests;
+mod topics;
 
 use std::cell::RefCell;
 use std::path::PathBuf;
@@ -26,14 +27,16 @@ use std::rc::Rc;
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 
+use crate::log::LogConfig;
 use crate::segment::segment_path;
 pub(crate) use index::SegmentIndex;
 pub use plan::{ReadFault, ReadPlan, TimePlan};
+pub use topics::Topics;
 
 /// The readable part of a topic.
 #[derive(Debug)]
 pub struct LogView {
-    topic: String,
+    config: LogConfig,
     partitions: Vec<Rc<PartitionView>>,
     /// Tells each commit.
     committed: Rc<Notify>,
@@ -64,14 +67,24 @@ pub enum PlanFault {
 }
 
 impl LogView {
-    pub(crate) fn new(topic: &str, partitions: Vec<Rc<PartitionView>>, committed: Rc<Notify>) -> Self {
-        Self { topic: topic.to_owned(), partitions, committed }
+    pub(crate) const fn new(
+        config: LogConfig,
+        partitions: Vec<Rc<PartitionView>>,
+        committed: Rc<Notify>,
+    ) -> Self {
+        Self { config, partitions, committed }
     }
 
     /// Name of the topic.
     #[must_use]
     pub fn topic(&self) -> &str {
-        &self.topic
+        &self.config.topic
+    }
+
+    /// The settings that the log was opened with.
+    #[must_use]
+    pub const fn config(&self) -> &LogConfig {
+        &self.config
     }
 
     /// How many partitions the topic has.

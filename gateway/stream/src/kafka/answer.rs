@@ -6,8 +6,8 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::api::list_offsets::{EARLIEST, Found, LATEST, MAX_TIMESTAMP};
 use super::api::{
-    ApiKey, Frame, RequestHeader, admin, coordinator, error_code, fetch, group, list_offsets, metadata,
-    offsets, produce, versions,
+    ApiKey, Frame, RequestHeader, admin, configs, coordinator, error_code, fetch, group, list_offsets,
+    metadata, offsets, produce, versions,
 };
 use super::fetching::epoch_fault;
 use super::group::{GroupRequest, GroupResponse};
@@ -65,9 +65,7 @@ async fn answer_request(
             if wanted.as_ref().is_some_and(|wanted| wanted.len() > PARTITIONS_PER_REQUEST_MAX) {
                 return Ok(Answer::Close);
             }
-            let (name, partition_count) = (server.view.topic(), server.view.partition_count());
-            let topic = metadata::Topic { name, partition_count };
-            metadata::write(&mut writer, version, &server.advertised, topic, wanted);
+            metadata::write(&mut writer, version, &server.advertised, &server.topics, wanted);
         }
         ApiKey::Fetch => return server.answer_fetch(version, reader, writer).await,
         ApiKey::ListOffsets => {
@@ -96,7 +94,11 @@ async fn answer_request(
             admin::write_describe_cluster(&mut writer, version, &server.advertised);
         }
         ApiKey::DescribeConfigs => {
-            admin::write_describe_configs(&mut writer, &admin::read_describe_configs(reader, version)?);
+            let resources = configs::read(reader, version)?;
+            if resources.len() > PARTITIONS_PER_REQUEST_MAX {
+                return Ok(Answer::Close);
+            }
+            configs::write(&mut writer, version, &resources, &server.topics);
         }
         ApiKey::OffsetCommit => {
             let request = offsets::CommitRequest::read(reader, version)?;
@@ -155,8 +157,8 @@ impl KafkaServer {
     async fn find_offset(&self, name: &str, partition: &list_offsets::Partition) -> Found {
         let unknown = Found::nothing(error_code::UNKNOWN_TOPIC_OR_PARTITION);
         let Ok(index) = u32::try_from(partition.index) else { return unknown };
-        let range = self.view.range(index).filter(|_| name == self.view.topic());
-        let Some(range) = range else { return unknown };
+        let Some(view) = self.topics.find(name) else { return unknown };
+        let Some(range) = view.range(index) else { return unknown };
         if let Some(error) = epoch_fault(partition.leader_epoch) {
             return Found::nothing(error);
         }
@@ -168,10 +170,10 @@ impl KafkaServer {
         let timestamp_ms = match partition.timestamp {
             LATEST => return at(range.end, -1),
             EARLIEST => return at(range.start, -1),
-            MAX_TIMESTAMP => self.view.max_timestamp_ms(index).unwrap_or(i64::MAX),
+            MAX_TIMESTAMP => view.max_timestamp_ms(index).unwrap_or(i64::MAX),
             timestamp_ms => timestamp_ms,
         };
-        let Some(plan) = self.view.plan_time(index, timestamp_ms) else {
+        let Some(plan) = view.plan_time(index, timestamp_ms) else {
             return Found::nothing(error_code::NONE);
         };
         match tokio::task::spawn_blocking(move || plan.run()).await {

@@ -12,6 +12,7 @@
 //! `Fetch` ends at 12 and `Metadata` at 9, the last versions that name topics by name.
 
 pub(super) mod admin;
+pub(super) mod configs;
 pub(super) mod coordinator;
 pub(super) mod fetch;
 pub(super) mod group;

@@ -8,8 +8,8 @@
 //!
 //! How many bytes there are is estimated from the view, without touching a file. The bytes that are read are taken from
 //! a budget that all responses share, until they are sent; when it runs low each fetch gets less, so slow readers take
-//! ever smaller shares. A first batch that is larger than its share is served all the same: that is one batch a
-//! connection at most beyond the budget.
+//! ever smaller shares, but never less than the largest batch: a fetch must be able to serve its first one, and waits
+//! until it may. What a share turns out not to need is given back before the response is sent.
 
 use std::io::ErrorKind;
 use std::time::Duration;
@@ -58,9 +58,14 @@ impl KafkaServer {
                 memory: None,
             };
         }
-        let memory = self.share_of_memory(bytes_max).await;
+        let mut memory = self.share_of_memory(bytes_max).await;
         let share = memory.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
         let fetched = self.read(looked, bytes_max.min(share)).await;
+        let bytes: usize = fetched.iter().map(|fetched| fetched.records.len()).sum();
+        if let Some(memory) = &mut memory {
+            // Dropped: given back.
+            memory.split(share.saturating_sub(bytes));
+        }
         FetchAnswer { fetched, memory }
     }
 
@@ -68,7 +73,7 @@ impl KafkaServer {
     async fn wait_for_records(&self, request: &Request<'_>) {
         let bytes_min = u64::try_from(request.bytes_min).unwrap_or(0);
         loop {
-            let next_commit = self.view.next_commit();
+            let next_commit = self.topics.next_commit();
             let looked = self.look(request);
             let has_refusal = looked.iter().any(|partition| matches!(partition, Looked::Refused(_)));
             if has_refusal || looked.iter().map(Looked::bytes).sum::<u64>() >= bytes_min {
@@ -86,16 +91,16 @@ impl KafkaServer {
 
     fn look_at(&self, name: &str, partition: &Partition) -> Looked {
         let refused = |error| Looked::Refused(Fetched::refused(error));
-        if name != self.view.topic() {
+        let Some(view) = self.topics.find(name) else {
             return refused(error_code::UNKNOWN_TOPIC_OR_PARTITION);
-        }
+        };
         let Ok(index) = u32::try_from(partition.index) else {
             return refused(error_code::UNKNOWN_TOPIC_OR_PARTITION);
         };
         if let Some(error) = epoch_fault(partition.leader_epoch) {
             return refused(error);
         }
-        let Some(range) = self.view.range(index) else {
+        let Some(range) = view.range(index) else {
             return refused(error_code::UNKNOWN_TOPIC_OR_PARTITION);
         };
         let mut fetched = Fetched {
@@ -105,7 +110,7 @@ impl KafkaServer {
             records: Vec::new(),
         };
         let plan = match u64::try_from(partition.offset) {
-            Ok(offset) => self.view.plan(index, offset),
+            Ok(offset) => view.plan(index, offset),
             Err(_) => Err(PlanFault::OutOfRange),
         };
         let bytes_max = usize::try_from(partition.bytes_max).unwrap_or(0);
@@ -119,7 +124,7 @@ impl KafkaServer {
         }
     }
 
-    /// Waits for memory, as much as is wanted or a quarter of what is left.
+    /// Waits for memory: as much as is wanted or a quarter of what is left, and a batch of any size at least.
     async fn share_of_memory(&self, wanted: usize) -> Option<OwnedSemaphorePermit> {
         let quarter = self.fetch_memory.available_permits() / 4;
         let share = wanted.min(quarter).max(FETCH_BYTES_MIN);

@@ -28,11 +28,11 @@ pub const PARKED_FETCHES_MAX: usize = 256;
 /// Most bytes of records of one response, whatever the client asks for. The first batch is served even if it is larger.
 pub const FETCH_BYTES_MAX: usize = 4 * 1024 * 1024;
 
-/// Fewest bytes that a fetch may take when memory is short.
-pub const FETCH_BYTES_MIN: usize = 64 * 1024;
+/// Bytes that a fetch reserves at least while it reads: its first batch is served whatever the client allows.
+pub const FETCH_BYTES_MIN: usize = BATCH_BYTES_MAX;
 
-/// Most bytes of records of all responses that are being read and sent, but for a first batch beyond it each: a further
-/// [`CONNECTIONS_MAX`] times [`BATCH_BYTES_MAX`] at the very worst.
+/// Most bytes of records of all responses that are being read and sent. A fetch waits when they are used up. One
+/// response at a time has a second copy of its own, while it is composed.
 pub const FETCH_MEMORY_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// Most partitions that one request may name; more are a request that no client of this gateway has a reason for.

@@ -8,6 +8,7 @@ use super::limits::{OFFSET_EXPIRY_INTERVAL, PARTITIONS_PER_REQUEST_MAX};
 use super::offsets::{CommittedOffset, OffsetStore, TopicPartition};
 use super::server::{Failure, KafkaServer};
 use super::wire::Writer;
+use crate::view::LogView;
 
 impl KafkaServer {
     pub(super) async fn commit_offsets(
@@ -63,9 +64,8 @@ impl KafkaServer {
 
     /// Why a partition's offset is not even offered to the store.
     fn commit_fault(&self, topic: &str, commit: &Commit<'_>) -> i16 {
-        let has_partition =
-            u32::try_from(commit.index).is_ok_and(|index| index < self.view.partition_count());
-        if topic == self.view.topic() && has_partition {
+        let partition_count = self.topics.find(topic).map_or(0, LogView::partition_count);
+        if u32::try_from(commit.index).is_ok_and(|index| index < partition_count) {
             error_code::NONE
         } else {
             error_code::UNKNOWN_TOPIC_OR_PARTITION
@@ -80,7 +80,7 @@ impl KafkaServer {
         writer: &mut Writer,
     ) -> bool {
         let asked = request.groups.iter().map(|(_, topics)| match topics {
-            None => self.view.partition_count() as usize,
+            None => self.topics.partition_count(),
             Some(topics) => 1 + topics.iter().map(|topic| topic.partitions.len()).sum::<usize>(),
         });
         if asked.sum::<usize>() > PARTITIONS_PER_REQUEST_MAX {

@@ -35,7 +35,7 @@ use super::limits::{
     IDLE_TIMEOUT, TRANSFER_TIMEOUT,
 };
 use super::offsets::{OffsetStore, OffsetStoreError};
-use crate::view::{LogView, ReadFault};
+use crate::view::{ReadFault, Topics};
 
 /// How clients are told to reach this server.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -98,7 +98,7 @@ impl std::fmt::Debug for KafkaConfig {
 /// What serves Kafka clients.
 pub struct KafkaServer {
     pub(super) advertised: Advertised,
-    pub(super) view: Rc<LogView>,
+    pub(super) topics: Topics,
     pub(super) groups: GroupDesk,
     pub(super) offsets: RwLock<OffsetStore>,
     pub(super) counters: Arc<KafkaCounters>,
@@ -116,12 +116,12 @@ impl std::fmt::Debug for KafkaServer {
 }
 
 impl KafkaServer {
-    /// A server of what `view` shows, with the committed offsets of the groups in `offsets`.
+    /// A server of `topics`, with the committed offsets of the groups in `offsets`.
     #[must_use]
-    pub fn new(config: KafkaConfig, view: Rc<LogView>, offsets: OffsetStore) -> Self {
+    pub fn new(config: KafkaConfig, topics: impl Into<Topics>, offsets: OffsetStore) -> Self {
         Self {
             advertised: config.advertised,
-            view,
+            topics: topics.into(),
             groups: GroupDesk::new(GroupCoordinator::new(config.groups), config.clock),
             offsets: RwLock::new(offsets),
             counters: config.counters,

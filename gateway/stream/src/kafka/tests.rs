@@ -16,11 +16,15 @@ use super::group::GroupConfig;
 use super::offsets::OffsetStore;
 use super::*;
 use crate::testing::{TOPIC, config, open, records};
-use crate::{EventLog, LogConfig, Storage};
+use crate::{EventLog, LogConfig, Storage, Topics};
 use client::Client;
+
+const OTHER: &str = "pulsegate.other";
 
 struct Port {
     log: EventLog,
+    /// A second topic, [`OTHER`].
+    other: EventLog,
     address: std::net::SocketAddr,
     counters: Arc<KafkaCounters>,
     now: Rc<Cell<Duration>>,
@@ -33,6 +37,8 @@ fn with_port<F: Future<Output = ()>>(log: LogConfig, test: impl FnOnce(Port) -> 
     tokio::task::LocalSet::new().block_on(&runtime, async {
         let directory = tempfile::tempdir().unwrap();
         let log = open(directory.path(), &log, &Storage::Tokio).await;
+        let other_config = LogConfig::new(OTHER, 2);
+        let other = open(&directory.path().join("other"), &other_config, &Storage::Tokio).await;
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (now, counters) = (Rc::new(Cell::new(Duration::ZERO)), Arc::default());
@@ -51,9 +57,9 @@ fn with_port<F: Future<Output = ()>>(log: LogConfig, test: impl FnOnce(Port) -> 
             on_failure: Rc::new(|failure| println!("{failure}")),
         };
         let offsets = OffsetStore::open(&directory.path().join("groups"), Storage::Tokio).await.unwrap();
-        let server = KafkaServer::new(config, log.view(), offsets);
+        let server = KafkaServer::new(config, Topics::new(vec![log.view(), other.view()]), offsets);
         let serving = tokio::task::spawn_local(server.serve(listener));
-        let port = Port { log, address, counters, now, _directory: directory };
+        let port = Port { log, other, address, counters, now, _directory: directory };
         tokio::time::timeout(Duration::from_secs(20), test(port))
             .await
             .expect("the test has come to its end");
@@ -95,6 +101,45 @@ fn fetch_waits_for_the_next_commit() {
         assert!(!waiting.is_finished());
         port.log.append(&records(0..3)).await.unwrap();
         assert_eq!(waiting.await.unwrap().offsets, [0, 1, 2]);
+    });
+}
+
+#[test]
+fn fetch_waits_for_the_topic_that_it_asks_for() {
+    with_port(config(), async |mut port| {
+        port.log.append(&records(0..3)).await.unwrap();
+        let mut client = Client::connect(port.address).await;
+        let waiting =
+            tokio::task::spawn_local(async move { client.fetch(11, OTHER, 0, 0, 10_000, 1_000).await });
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        // A commit to another topic wakes it, and it finds nothing.
+        port.log.append(&records(3..6)).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        assert!(!waiting.is_finished());
+        while port.other.committed_offset(0) == 0 {
+            port.other.append(&records(0..7)).await.unwrap();
+        }
+        let fetched = waiting.await.unwrap();
+        let committed = port.other.committed_offset(0);
+        assert_eq!((fetched.error, fetched.committed_offset), (0, committed.cast_signed()));
+        assert!(fetched.offsets.into_iter().eq(0..committed));
+    });
+}
+
+/// Goal: responses stay within the budget, however large the batch that a small fetch must be given whole.
+#[test]
+fn large_batch_is_served_whole_and_counted_against_the_budget() {
+    with_port(config(), async |mut port| {
+        let value = Some(bytes::Bytes::from(vec![b'x'; 200 * 1024]));
+        let large: Vec<_> = records(0..4)
+            .into_iter()
+            .map(|record| crate::Record { value: value.clone(), ..record })
+            .collect();
+        port.log.append(&large).await.unwrap();
+        let mut client = Client::connect(port.address).await;
+        for bytes_max in [1, 1_000, 10_000_000] {
+            assert_eq!(client.fetch(11, TOPIC, 0, 0, 0, bytes_max).await.offsets, [0, 1, 2, 3]);
+        }
     });
 }
 
@@ -175,6 +220,10 @@ fn member_of_a_group_commits_and_finds_its_offset_again() {
         let (generation, member) = client.join("g").await;
         assert_eq!(client.commit("g", generation, &member, TOPIC, 0, 42).await, 0);
         assert_eq!(client.committed("g", TOPIC, 0).await, 42);
+        assert_eq!(client.committed("g", TOPIC, 1).await, -1);
+        // Another topic has offsets of its own, and other partitions.
+        assert_eq!(client.commit("g", generation, &member, OTHER, 1, 7).await, 0);
+        assert_eq!(client.committed("g", OTHER, 1).await, 7);
         assert_eq!(client.committed("g", TOPIC, 1).await, -1);
         assert_eq!(client.commit("g", generation + 1, &member, TOPIC, 0, 43).await, 22);
         // Its session ends: nobody of that name is left.

@@ -108,6 +108,8 @@ impl ReadPlan {
         }
         bytes.truncate(at);
         bytes.drain(..start);
+        // The budget of whoever reads counts bytes, not what was reserved for them.
+        bytes.shrink_to_fit();
         Ok(bytes)
     }
 

@@ -1,4 +1,4 @@
-//! What administration tools ask: `ListGroups`, `DescribeGroups`, `DescribeCluster`, `DescribeConfigs`.
+//! What administration tools ask: `ListGroups`, `DescribeGroups`, `DescribeCluster`.
 
 use super::metadata::write_broker;
 use super::{NO_OPERATIONS, error_code};
@@ -97,39 +97,5 @@ pub(in crate::kafka) fn write_describe_cluster(writer: &mut Writer, version: i16
     writer.int32(broker.node_id);
     write_broker(writer, broker, true);
     writer.int32(NO_OPERATIONS);
-    writer.tags();
-}
-
-/// The resources asked about: kind and name.
-pub(in crate::kafka) fn read_describe_configs(
-    mut reader: Reader<'_>,
-    version: i16,
-) -> Result<Vec<(i8, &str)>, WireError> {
-    let resources = reader.array(3, |reader| {
-        let (kind, name) = (reader.int8()?, reader.string()?);
-        reader.nullable_array(1, Reader::string)?; // Which keys: there are none.
-        reader.tags()?;
-        Ok((kind, name))
-    })?;
-    reader.boolean()?; // Synonyms.
-    if version >= 3 {
-        reader.boolean()?; // Documentation.
-    }
-    reader.tags()?;
-    reader.finish()?;
-    Ok(resources)
-}
-
-/// Resources without any setting: the gateway is configured by its file, and tools only want an answer.
-pub(in crate::kafka) fn write_describe_configs(writer: &mut Writer, resources: &[(i8, &str)]) {
-    writer.int32(0);
-    writer.array(resources, |writer, (kind, name)| {
-        writer.int16(error_code::NONE);
-        writer.nullable_string(None);
-        writer.int8(*kind);
-        writer.string(name);
-        writer.array([(); 0], |_, ()| {});
-        writer.tags();
-    });
     writer.tags();
 }

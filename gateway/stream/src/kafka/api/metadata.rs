@@ -1,8 +1,9 @@
-//! `Metadata`: one broker, one topic, all partitions led by it.
+//! `Metadata`: one broker, a few topics, all partitions led by it.
 
 use super::{LEADER_EPOCH, NO_OPERATIONS, error_code};
 use crate::kafka::server::Advertised;
 use crate::kafka::wire::{Reader, WireError, Writer};
+use crate::view::{LogView, Topics};
 
 /// The topics asked for; `None` is all of them.
 pub(in crate::kafka) fn read(mut reader: Reader<'_>, version: i16) -> Result<Option<Vec<&str>>, WireError> {
@@ -30,19 +31,12 @@ pub(in crate::kafka) fn read(mut reader: Reader<'_>, version: i16) -> Result<Opt
     Ok(topics)
 }
 
-/// What there is: the name of the topic and its partitions.
-#[derive(Clone, Copy, Debug)]
-pub(in crate::kafka) struct Topic<'a> {
-    pub(in crate::kafka) name: &'a str,
-    pub(in crate::kafka) partition_count: u32,
-}
-
 /// The answer about `wanted`.
 pub(in crate::kafka) fn write(
     writer: &mut Writer,
     version: i16,
     broker: &Advertised,
-    topic: Topic<'_>,
+    topics: &Topics,
     wanted: Option<Vec<&str>>,
 ) {
     if version >= 3 {
@@ -55,8 +49,10 @@ pub(in crate::kafka) fn write(
     if version >= 1 {
         writer.int32(broker.node_id);
     }
-    writer.array(wanted.unwrap_or_else(|| vec![topic.name]), |writer, name| {
-        write_topic(writer, version, broker, topic, name);
+    let wanted = wanted.unwrap_or_else(|| topics.iter().map(LogView::topic).collect());
+    writer.array(wanted, |writer, name| {
+        let partition_count = topics.find(name).map(LogView::partition_count);
+        write_topic(writer, version, broker, name, partition_count);
     });
     if version >= 8 {
         writer.int32(NO_OPERATIONS);
@@ -77,14 +73,23 @@ pub(super) fn write_broker(writer: &mut Writer, broker: &Advertised, has_rack: b
     });
 }
 
-fn write_topic(writer: &mut Writer, version: i16, broker: &Advertised, topic: Topic<'_>, name: &str) {
-    let is_known = name == topic.name;
-    writer.int16(if is_known { error_code::NONE } else { error_code::UNKNOWN_TOPIC_OR_PARTITION });
+fn write_topic(
+    writer: &mut Writer,
+    version: i16,
+    broker: &Advertised,
+    name: &str,
+    partition_count: Option<u32>,
+) {
+    writer.int16(if partition_count.is_some() {
+        error_code::NONE
+    } else {
+        error_code::UNKNOWN_TOPIC_OR_PARTITION
+    });
     writer.string(name);
     if version >= 1 {
         writer.boolean(false); // Not internal.
     }
-    let partitions: Vec<u32> = if is_known { (0..topic.partition_count).collect() } else { Vec::new() };
+    let partitions: Vec<u32> = (0..partition_count.unwrap_or(0)).collect();
     writer.array(partitions, |writer, partition| {
         writer.int16(error_code::NONE);
         writer.int32(partition.cast_signed());

@@ -157,9 +157,10 @@ async fn check_administration(port: &Port) {
     .await;
     check(port, 0..=4, |_| ListGroupsRequest::default()).await;
     check(port, 1..=4, |_| {
-        let resource =
-            DescribeConfigsResource::default().with_resource_type(2).with_resource_name(text(TOPIC));
-        DescribeConfigsRequest::default().with_resources(vec![resource])
+        let resources = [TOPIC, OTHER, "absent"].map(|name| {
+            DescribeConfigsResource::default().with_resource_type(2).with_resource_name(text(name))
+        });
+        DescribeConfigsRequest::default().with_resources(resources.to_vec())
     })
     .await;
     check(port, 0..=1, |_| DescribeClusterRequest::default()).await;

@@ -4,7 +4,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::kafka::api::{
-    APIS, ApiKey, Frame, admin, coordinator, fetch, group, list_offsets, metadata, offsets, produce, versions,
+    APIS, ApiKey, Frame, admin, configs, coordinator, fetch, group, list_offsets, metadata, offsets, produce,
+    versions,
 };
 
 /// Reads a frame as the server would, without answering it.
@@ -26,7 +27,7 @@ fn read_any(frame: &[u8]) -> Result<(), WireError> {
         ApiKey::DescribeGroups => admin::read_describe_groups(reader, version).map(drop),
         ApiKey::ListGroups => admin::read_list_groups(reader, version).map(drop),
         ApiKey::ApiVersions => versions::read(reader, version),
-        ApiKey::DescribeConfigs => admin::read_describe_configs(reader, version).map(drop),
+        ApiKey::DescribeConfigs => configs::read(reader, version).map(drop),
         ApiKey::DescribeCluster => admin::read_describe_cluster(reader, version),
     }
 }
