@@ -35,6 +35,14 @@ pub struct EngineCounters {
     pub departures_refused: u64,
     /// Nodes that were heard once and then not again: removed, or left as before, without a verdict.
     pub new_nodes_never_confirmed: u64,
+    /// Pauses of the gateway that it was told of.
+    pub pauses: u64,
+    /// Times that it was told of datagrams which the kernel had dropped.
+    pub drops_seen: u64,
+    /// Answers to probes that kept a node suspect.
+    pub probe_answers_accepted: u64,
+    /// Answers to probes of nodes that were not suspect (any more), or beyond what can be kept.
+    pub probe_answers_ignored: u64,
     /// Wheel entries that were looked at.
     pub wheel_entries_fired: u64,
     /// Wheel entries that were put back because the node had been heard meanwhile, or waits for something far away.

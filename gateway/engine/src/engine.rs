@@ -42,8 +42,9 @@ mod descriptor;
 mod expiry;
 mod heartbeat;
 mod invariants;
+mod protection;
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 
 use pulsegate_codec::{Departure, Heartbeat, Incarnation, NodeDescriptor, NodeId, Sequence};
 
@@ -51,7 +52,8 @@ pub use crate::config::EngineConfig;
 pub use crate::counters::{EngineCounters, NodeCounts};
 use crate::detection::Detection;
 use crate::detector::Deadlines;
-use crate::limits::{DEPARTURES_POSTPONED_MAX, WHEEL_WAIT_MAX};
+use crate::limits::{DEPARTURES_POSTPONED_MAX, PROBE_ANSWERS_KEPT_MAX, WHEEL_WAIT_MAX};
+use crate::listening::Listening;
 use crate::registry::Registry;
 use crate::slot::SlotIndex;
 use crate::time::{Duration, Tick, TickLength, Timestamp};
@@ -71,6 +73,9 @@ pub struct Engine {
     detection: Detection,
     /// Gaps that began earlier than this are no samples: the gateway did not listen all the time.
     samples_from: Timestamp,
+    listening: Listening,
+    /// Until when suspect nodes that answered a probe are not called failed.
+    answers: HashMap<SlotIndex, Timestamp>,
     wheel: Wheel,
     departures_postponed: VecDeque<Departure>,
     counters: EngineCounters,
@@ -121,6 +126,8 @@ impl Engine {
             now,
             registry,
             samples_from: now,
+            listening: Listening::default(),
+            answers: HashMap::with_capacity(PROBE_ANSWERS_KEPT_MAX),
             wheel: Wheel::new(config.nodes_max, ticks.reached(now)),
             departures_postponed: VecDeque::with_capacity(DEPARTURES_POSTPONED_MAX),
             counters: EngineCounters::default(),
@@ -265,13 +272,18 @@ impl Engine {
 
     fn deadlines(&self, slot: SlotIndex) -> Deadlines {
         let node = self.registry.node(slot);
-        self.detection.timeouts(slot, node.interval_ms()).after(node.last_seen)
+        let timeouts = self.detection.timeouts(slot, node.interval_ms());
+        self.listening.deadlines(timeouts, node.last_seen)
     }
 
     /// When something happens to the node in this state if it stays silent.
     fn deadline(&self, slot: SlotIndex, state: NodeState) -> Timestamp {
         match state {
-            NodeState::New | NodeState::Suspect => self.deadlines(slot).failed,
+            NodeState::New => self.deadlines(slot).failed,
+            NodeState::Suspect => {
+                let failed = self.deadlines(slot).failed;
+                self.answers.get(&slot).map_or(failed, |&extended| failed.max(extended))
+            }
             NodeState::Alive => self.deadlines(slot).suspect,
             NodeState::Failed | NodeState::Left => {
                 self.registry.node(slot).last_seen + self.config.forget_after

@@ -14,6 +14,7 @@ mod detection;
 pub mod detector;
 pub mod engine;
 pub mod limits;
+pub mod listening;
 pub mod node;
 pub mod publication;
 pub mod registry;

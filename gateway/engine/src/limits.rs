@@ -62,6 +62,15 @@ pub const WHEEL_WAIT_MAX: Duration = Duration::from_secs(120);
 /// Most departures that wait for room in the verdict buffer. More are refused and counted.
 pub const DEPARTURES_POSTPONED_MAX: usize = 4_096;
 
+/// Pauses of the gateway that are told apart. With more of them the oldest are joined, which gives some nodes more time.
+pub const PAUSES_KEPT_MAX: usize = 16;
+
+/// A node is never given more than so many times its timeout because the kernel dropped datagrams.
+pub const DROP_TIMEOUT_FACTOR: u32 = 2;
+
+/// Suspect nodes whose answers to a probe are kept at most. Answers of more nodes change nothing and are counted.
+pub const PROBE_ANSWERS_KEPT_MAX: usize = 4_096;
+
 /// Bits of a node's record that hold the tick at which its wheel entry fires.
 pub const TICK_BITS: u32 = 39;
 

@@ -56,7 +56,7 @@ impl Engine {
         self.registry.node_mut(slot).incarnation = incarnation;
         let kind = VerdictKind::Left { reason, expected_return_ms };
         self.decide(slot, state, Cause { kind, deadline: None }, verdicts);
-        self.registry.set_state(slot, NodeState::Left);
+        self.move_to(slot, state, NodeState::Left);
         let node = self.registry.node_mut(slot);
         node.last_seen = self.now;
         // Never lower within a run: heartbeats that were heard before the goodbye stay old.

@@ -95,7 +95,7 @@ impl Engine {
             } else {
                 self.counters.new_nodes_never_confirmed += 1;
             }
-            self.registry.set_state(slot, next);
+            self.move_to(slot, state, next);
             state = next;
             deadline = self.deadline(slot, state);
         }

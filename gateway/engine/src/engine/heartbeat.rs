@@ -98,7 +98,7 @@ impl Engine {
         if novelty == Novelty::SameRun {
             self.learn_from_change(slot, state, heartbeat);
         }
-        self.registry.set_state(slot, next);
+        self.move_to(slot, state, next);
         if novelty == Novelty::LaterRun {
             let node = self.registry.node_mut(slot);
             node.incarnation = heartbeat.incarnation;

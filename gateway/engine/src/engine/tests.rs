@@ -9,6 +9,7 @@ mod deadlines;
 mod departures;
 mod learning;
 mod pressure;
+mod protection;
 mod runs;
 
 /// Interval 1 s, suspect after 3, failed after 5, forgotten after a minute; tick 10 ms.

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use pulsegate_engine::Verdict;
 
-/// Nanoseconds that timeouts about this long may be apart: two microseconds and a hundred-thousandth.
+/// Nanoseconds that deadlines may be apart whose timeouts are about this long: two microseconds and a hundred-thousandth
+/// for the timeout itself, and as much again twice, where it is widened or made of two.
 pub(crate) fn leeway(timeout: Duration) -> u64 {
-    2_000 + u64::try_from(timeout.as_nanos()).unwrap() / 100_000
+    3 * (2_000 + u64::try_from(timeout.as_nanos()).unwrap() / 100_000)
 }
 
 /// The same verdict, but for deadline and timeouts, which may be apart by a little, and mean and deviation,

@@ -23,6 +23,8 @@ pub(crate) struct Known {
     pub(crate) round_trip_us: u32,
     /// All that it has taught since it became known.
     pub(crate) lessons: Vec<Lesson>,
+    /// It has answered a probe, and is not called failed before then.
+    pub(crate) suspect_until: u64,
     /// What follows from the above, until one of them changes.
     pub(crate) timeouts: Cell<Option<Naive>>,
 }

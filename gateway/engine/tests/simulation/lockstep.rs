@@ -1,7 +1,9 @@
 //! Engine and oracle side by side: every call goes to both, and they must agree after it.
 
+use std::time::Duration;
+
 use pulsegate_codec::{Departure, Heartbeat, NodeDescriptor, NodeId};
-use pulsegate_engine::limits::WHEEL_ENTRIES_PER_CALL_MAX;
+use pulsegate_engine::limits::{PAUSES_KEPT_MAX, WHEEL_ENTRIES_PER_CALL_MAX};
 use pulsegate_engine::{Engine, EngineConfig, EngineCounters, NodeState, Timestamp, Verdict, Verdicts};
 
 use crate::agreement::assert_agree;
@@ -167,6 +169,35 @@ impl Lockstep {
         self.engine.distrust_gaps();
     }
 
+    /// The gateway wakes up now and was not there for so many nanoseconds.
+    pub(crate) fn pause(&mut self, nanoseconds: u64) {
+        // The engine joins pauses that lie long ago, which gives more time than the oracle would.
+        if self.oracle.pauses.len() == PAUSES_KEPT_MAX {
+            return;
+        }
+        let now = self.tell();
+        self.engine.on_pause(Duration::from_nanos(nanoseconds), now);
+        self.oracle.pauses.push((self.now.saturating_sub(nanoseconds), self.now));
+        self.oracle.listens_since = self.now;
+        self.compare();
+    }
+
+    /// Datagrams were dropped.
+    pub(crate) fn drops(&mut self) {
+        let now = self.tell();
+        self.engine.on_drops(now);
+        self.oracle.dropped_at = Some(self.now);
+        self.oracle.listens_since = self.now;
+        self.compare();
+    }
+
+    pub(crate) fn probe_answer(&mut self, id: NodeId) {
+        let now = self.tell();
+        self.engine.on_probe_answer(id, now);
+        self.oracle.probe_answer(id, self.now);
+        self.compare();
+    }
+
     fn compare(&mut self) {
         self.steps += 1;
         assert_eq!(counted(self.engine.counters()), self.oracle.counted);
@@ -209,5 +240,7 @@ fn counted(counters: &EngineCounters) -> Counted {
         departures_ignored: counters.departures_ignored,
         departures_refused: counters.departures_refused,
         new_nodes_never_confirmed: counters.new_nodes_never_confirmed,
+        probe_answers_accepted: counters.probe_answers_accepted,
+        probe_answers_ignored: counters.probe_answers_ignored,
     }
 }

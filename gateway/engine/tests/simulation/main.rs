@@ -25,6 +25,7 @@ mod naive_detector;
 mod operations;
 mod oracle;
 mod profiles;
+mod protection;
 mod storm;
 
 use std::hash::{BuildHasher, RandomState};

@@ -28,6 +28,9 @@ pub(crate) fn run(seed: u64) {
     let mut sequence_base = 0;
     for _ in 0..STEPS {
         pair.pass(gap(&mut random, &config));
+        if random.chance(0.03) {
+            trouble(&mut random, &mut pair);
+        }
         match random.below(20) {
             0..10 => {
                 sequence_base += u32::from(random.chance(0.3));
@@ -57,6 +60,15 @@ pub(crate) fn run(seed: u64) {
         pair.drain(usize::MAX);
     }
     pair.compare_thoroughly();
+}
+
+/// The gateway was not there, lost datagrams, or asked a node.
+fn trouble(random: &mut Random, pair: &mut Lockstep) {
+    match random.below(8) {
+        0 => pair.pause(random.below(20_000_000_000)),
+        1 => pair.drops(),
+        _ => pair.probe_answer(node_id(random)),
+    }
 }
 
 fn config(random: &mut Random) -> EngineConfig {

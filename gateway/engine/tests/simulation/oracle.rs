@@ -21,6 +21,7 @@ use pulsegate_engine::{EngineConfig, Evidence, NodeState, Terms, Timestamp, Verd
 use crate::agreement::{assert_agree, leeway};
 use crate::known::Known;
 use crate::naive_detector::{self, Lesson, Naive};
+use crate::protection;
 
 /// What the oracle counted, under the engine's names.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -37,6 +38,8 @@ pub(crate) struct Counted {
     pub(crate) departures_ignored: u64,
     pub(crate) departures_refused: u64,
     pub(crate) new_nodes_never_confirmed: u64,
+    pub(crate) probe_answers_accepted: u64,
+    pub(crate) probe_answers_ignored: u64,
 }
 
 pub(crate) struct Oracle {
@@ -45,6 +48,10 @@ pub(crate) struct Oracle {
     pub(crate) listens_since: u64,
     /// Silence is judged up to here; it may lie before what heartbeats have told of the time.
     pub(crate) horizon: u64,
+    /// From when to when the gateway was not there to listen; may overlap.
+    pub(crate) pauses: Vec<(u64, u64)>,
+    /// When datagrams were last found dropped.
+    pub(crate) dropped_at: Option<u64>,
     pub(crate) nodes: BTreeMap<NodeId, Known>,
     pub(crate) waiting: VecDeque<Departure>,
     pub(crate) counted: Counted,
@@ -54,7 +61,16 @@ impl Oracle {
     pub(crate) fn new(config: &EngineConfig, start: u64) -> Self {
         let counted = Counted::default();
         let (nodes, waiting) = (BTreeMap::new(), VecDeque::new());
-        Self { config: config.clone(), listens_since: start, horizon: start, nodes, waiting, counted }
+        Self {
+            config: config.clone(),
+            listens_since: start,
+            horizon: start,
+            pauses: Vec::new(),
+            dropped_at: None,
+            nodes,
+            waiting,
+            counted,
+        }
     }
 
     /// Takes a heartbeat; returns the verdict that it must lead to. Without room there is none.
@@ -79,6 +95,7 @@ impl Oracle {
                 round_trip_us: 0,
                 lessons: Vec::new(),
                 timeouts: Cell::default(),
+                suspect_until: 0,
             };
             self.nodes.insert(heartbeat.node_id, first);
             return None;
@@ -118,6 +135,7 @@ impl Oracle {
         known.last_seen = now;
         known.sequence = if same_run { sequence.max(known.sequence) } else { sequence };
         known.incarnation = incarnation;
+        known.suspect_until = 0;
         known.verdicts += u32::from(kind.is_some());
         let kind = kind?;
         let after = known.clone();
@@ -192,6 +210,7 @@ impl Oracle {
         known.incarnation = incarnation;
         known.state = NodeState::Left;
         known.last_seen = now;
+        known.suspect_until = 0;
         known.verdicts += 1;
         let Departure { reason, expected_return_ms, .. } = departure;
         let kind = VerdictKind::Left { reason, expected_return_ms };
@@ -208,7 +227,7 @@ impl Oracle {
             NodeState::Suspect => (VerdictKind::Failed, NodeState::Failed),
             state => (VerdictKind::Forgotten, state),
         };
-        let after = Known { state, verdicts: known.verdicts + 1, ..known.clone() };
+        let after = Known { state, verdicts: known.verdicts + 1, suspect_until: 0, ..known.clone() };
         let deadline = Some(Timestamp::from_nanoseconds(deadline));
         let verdict = self.verdict(id, kind, (known, &after), now, deadline);
         Some((verdict, after))
@@ -247,7 +266,27 @@ impl Oracle {
             NodeState::New | NodeState::Suspect => timeouts.failed_us,
             NodeState::Failed | NodeState::Left => self.config.forget_after.as_secs_f64() * 1e6,
         };
-        known.last_seen.saturating_add(whole(silence_us.ceil()) * 1_000)
+        let silence = whole(silence_us.ceil()) * 1_000;
+        if matches!(known.state, NodeState::Failed | NodeState::Left) {
+            return known.last_seen.saturating_add(silence);
+        }
+        let deadline = protection::deadline(&self.pauses, self.dropped_at, known.last_seen, silence);
+        if known.state == NodeState::Suspect { deadline.max(known.suspect_until) } else { deadline }
+    }
+
+    /// A probe was answered: while the node is suspect it stays so for as long as lies between its two deadlines.
+    pub(crate) fn probe_answer(&mut self, id: NodeId, now: u64) {
+        let Some(known) = self.nodes.get(&id).filter(|known| known.state == NodeState::Suspect) else {
+            self.counted.probe_answers_ignored += 1;
+            return;
+        };
+        self.counted.probe_answers_accepted += 1;
+        let Naive { suspect_us, failed_us, .. } = self.timeouts(known);
+        let span = (whole(failed_us.ceil()) - whole(suspect_us.ceil())) * 1_000;
+        let span = span.max(u64::try_from(self.config.tick.as_nanos()).unwrap());
+        if let Some(known) = self.nodes.get_mut(&id) {
+            known.suspect_until = known.suspect_until.max(now + span);
+        }
     }
 
     /// How far the engine's deadline may be from this one: it keeps single precision, and whole microseconds. Nothing where

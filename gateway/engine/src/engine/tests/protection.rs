@@ -1,0 +1,75 @@
+//! The gateway's own trouble, and the second opinion.
+
+use super::*;
+
+#[test]
+fn after_a_pause_exactly_the_true_deaths_are_reported_each_with_the_time_it_had_left() {
+    // Method: node 1 beats on, and its heartbeats of the pause lie in the socket; node 2 died a second before the pause.
+    let mut fixture = Fixture::new().with_alive_node();
+    fixture.beat_of(NodeId(2), FIRST, 1);
+    fixture.beat_of(NodeId(2), FIRST, 2);
+    fixture.now_ms = 1_000;
+    fixture.beat(FIRST, 3);
+    fixture.taken();
+    fixture.now_ms = 11_000;
+    fixture.engine.on_pause(Duration::from_secs(10), fixture.now());
+    (4..14).for_each(|sequence| fixture.beat(FIRST, sequence));
+    fixture.tick_at(11_000);
+    assert_eq!(fixture.said(), [], "nobody is judged for the pause");
+    for sequence in 14..30 {
+        fixture.run_until(u64::from(sequence) * 1_000 - 2_000);
+        fixture.beat(FIRST, sequence);
+    }
+    let taken = fixture.taken();
+    assert!(taken.iter().all(|verdict| verdict.node_id == NodeId(2)), "{taken:?}");
+    let told: Vec<_> = taken.iter().map(|verdict| (verdict.kind, verdict.decided_at)).collect();
+    let at = Timestamp::from_milliseconds;
+    assert_eq!(told, [(VerdictKind::Suspected, at(13_000)), (VerdictKind::Failed, at(15_000))]);
+}
+
+#[test]
+fn a_machine_that_slept_gives_everybody_a_timeout_from_its_waking() {
+    // Method: the monotonic clock stood still, so the pause is longer than what it says has passed.
+    let mut fixture = Fixture::new().with_alive_node();
+    fixture.tick_at(2_900);
+    fixture.engine.on_pause(Duration::from_hours(8), fixture.now());
+    fixture.run_until(8_000);
+    assert_eq!(fixture.said(), [("suspected", 5_900), ("failed", 7_900)]);
+}
+
+#[test]
+fn drops_widen_a_silence_but_kill_nobody_and_save_nobody_for_ever() {
+    let mut fixture = Fixture::new().with_alive_node();
+    for now_ms in (500..20_000).step_by(500) {
+        fixture.run_until(now_ms);
+        fixture.engine.on_drops(fixture.now());
+    }
+    assert_eq!(fixture.said(), [("suspected", 6_000), ("failed", 10_000)], "twice its timeouts");
+}
+
+#[test]
+fn an_answer_keeps_a_node_suspect_for_as_long_as_answers_come() {
+    let mut fixture = Fixture::new().with_alive_node();
+    for now_ms in [4_900, 6_800, 8_700] {
+        fixture.run_until(now_ms);
+        fixture.engine.on_probe_answer(NodeId(1), fixture.now());
+        fixture.engine.check_invariants();
+        assert_eq!(fixture.state(), Some(NodeState::Suspect), "an answer is no heartbeat");
+    }
+    fixture.run_until(20_000);
+    assert_eq!(fixture.said(), [("suspected", 3_000), ("failed", 10_700)]);
+    assert_eq!(fixture.engine.counters().probe_answers_accepted, 3);
+}
+
+#[test]
+fn an_answer_counts_for_one_suspicion_only() {
+    let mut fixture = Fixture::new().with_alive_node();
+    fixture.engine.on_probe_answer(NodeId(1), fixture.now());
+    fixture.run_until(4_900);
+    fixture.engine.on_probe_answer(NodeId(1), fixture.now());
+    fixture.beat(FIRST, 3);
+    fixture.run_until(9_900);
+    let expected = [("suspected", 3_000), ("recovered", 4_900), ("suspected", 7_900), ("failed", 9_900)];
+    assert_eq!(fixture.said(), expected);
+    assert_eq!(fixture.engine.counters().probe_answers_ignored, 1);
+}
