@@ -43,7 +43,7 @@ pub(crate) struct Counted {
 }
 
 pub(crate) struct Oracle {
-    config: EngineConfig,
+    pub(crate) config: EngineConfig,
     /// The gateway has listened without a break since then.
     pub(crate) listens_since: u64,
     /// Silence is judged up to here; it may lie before what heartbeats have told of the time.
@@ -250,7 +250,7 @@ impl Oracle {
         self.config.profiles.detectors()[known.profile].profile()
     }
 
-    fn timeouts(&self, known: &Known) -> Naive {
+    pub(crate) fn timeouts(&self, known: &Known) -> Naive {
         let naive = known.timeouts.get().unwrap_or_else(|| {
             let profile = self.profile(known);
             naive_detector::timeouts(profile, known.interval_ms, known.round_trip_us, &known.lessons)
@@ -272,21 +272,6 @@ impl Oracle {
         }
         let deadline = protection::deadline(&self.pauses, self.dropped_at, known.last_seen, silence);
         if known.state == NodeState::Suspect { deadline.max(known.suspect_until) } else { deadline }
-    }
-
-    /// A probe was answered: while the node is suspect it stays so for as long as lies between its two deadlines.
-    pub(crate) fn probe_answer(&mut self, id: NodeId, now: u64) {
-        let Some(known) = self.nodes.get(&id).filter(|known| known.state == NodeState::Suspect) else {
-            self.counted.probe_answers_ignored += 1;
-            return;
-        };
-        self.counted.probe_answers_accepted += 1;
-        let Naive { suspect_us, failed_us, .. } = self.timeouts(known);
-        let span = (whole(failed_us.ceil()) - whole(suspect_us.ceil())) * 1_000;
-        let span = span.max(u64::try_from(self.config.tick.as_nanos()).unwrap());
-        if let Some(known) = self.nodes.get_mut(&id) {
-            known.suspect_until = known.suspect_until.max(now + span);
-        }
     }
 
     /// How far the engine's deadline may be from this one: it keeps single precision, and whole microseconds. Nothing where
@@ -390,7 +375,7 @@ pub(crate) enum Sure {
 }
 
 /// A whole number as one.
-fn whole(number: f64) -> u64 {
+pub(crate) fn whole(number: f64) -> u64 {
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
