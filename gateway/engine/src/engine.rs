@@ -43,6 +43,7 @@ mod expiry;
 mod heartbeat;
 mod invariants;
 mod protection;
+mod restart;
 
 use std::collections::{HashMap, VecDeque};
 

@@ -19,6 +19,7 @@ pub mod node;
 pub mod publication;
 pub mod registry;
 pub mod slot;
+pub mod snapshot;
 pub mod time;
 pub mod verdict;
 pub mod wheel;

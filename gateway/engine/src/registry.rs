@@ -207,6 +207,11 @@ impl Registry {
         *sequence
     }
 
+    /// Goes on counting verdicts on the node in this slot from here.
+    pub fn set_event_sequence(&mut self, slot: SlotIndex, event_sequence: u32) {
+        self.event_sequences[slot.position()] = event_sequence;
+    }
+
     /// What the node in this slot told of itself.
     #[must_use]
     pub fn facts(&self, slot: SlotIndex) -> Option<&Arc<NodeFacts>> {

@@ -10,6 +10,7 @@ mod departures;
 mod learning;
 mod pressure;
 mod protection;
+mod restarts;
 mod runs;
 
 /// Interval 1 s, suspect after 3, failed after 5, forgotten after a minute; tick 10 ms.

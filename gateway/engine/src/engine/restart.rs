@@ -1,0 +1,93 @@
+//! What a restart of the gateway does to nobody: known nodes are taken over with the time that they had left.
+//!
+//! The gateway's downtime, and what passed between the snapshot and its end, count as nobody's silence. A
+//! node's heartbeats of that time are lost all the same, so of the silence that it had before, no more is counted than
+//! a third of its suspect timeout: it has time to be heard. On top everybody gets a part of the smear, by its id,
+//! as far as its counted silence reaches, so that those who died meanwhile are not all found in one tick. Hence a node that died during the downtime is
+//! reported no later than its failed timeout and the smear after the restore.
+//!
+//! What is learnt of rhythms is not kept. Event sequences go on where the snapshot had them; verdicts after the snapshot
+//! are not in it, so a number may come again: consumers order by epoch first, and the epoch has gone up.
+
+use std::sync::Arc;
+
+use super::Engine;
+use crate::slot::SlotIndex;
+use crate::snapshot::NodeRecord;
+use crate::time::Duration;
+use crate::verdict::{NodeFacts, NodeState};
+
+/// The part of its suspect timeout that a restored node may have been silent already.
+const SILENCE_DIVISOR: u32 = 3;
+
+impl Engine {
+    /// Shows up to `slots_max` slots of the table from `position` on (0 at first) to `take`; returns where to go on, `None`
+    /// at the end. In pieces, so that no heartbeat waits for the whole table: what changes between two pieces is seen
+    /// as it is then. Nodes that were told to nobody are left out.
+    pub fn snapshot_piece(
+        &self,
+        position: usize,
+        slots_max: usize,
+        mut take: impl FnMut(NodeRecord, Option<&Arc<NodeFacts>>),
+    ) -> Option<usize> {
+        let end = self.registry.slot_count().min(position.saturating_add(slots_max));
+        for slot in (position..end).map(SlotIndex::from_position) {
+            if let Some(record) = self.record(slot) {
+                take(record, self.registry.facts(slot));
+            }
+        }
+        (end < self.registry.slot_count()).then_some(end)
+    }
+
+    fn record(&self, slot: SlotIndex) -> Option<NodeRecord> {
+        let event_sequence = self.registry.event_sequence(slot);
+        let state = match self.registry.state(slot)? {
+            NodeState::New if event_sequence == 0 => return None,
+            // The world was told that it left, and nothing since.
+            NodeState::New => NodeState::Left,
+            state => state,
+        };
+        let node = self.registry.node(slot);
+        let silence_us = self.now.since(node.last_seen).as_micros();
+        Some(NodeRecord {
+            node_id: node.id,
+            silence: Duration::from_micros(u64::try_from(silence_us).unwrap_or(u64::MAX)),
+            incarnation: node.incarnation,
+            sequence: node.sequence,
+            interval_ms: node.interval_ms(),
+            event_sequence,
+            state,
+        })
+    }
+
+    /// Takes a node over from a snapshot, without a verdict. Its descriptor, if the snapshot has one, goes to
+    /// `on_descriptor` afterwards. False if the node is known already or there is no room.
+    pub fn restore(&mut self, record: &NodeRecord, smear: Duration) -> bool {
+        if self.registry.find(record.node_id).is_some() {
+            return false;
+        }
+        let Some(slot) = self.registry.insert(record.node_id) else { return false };
+        self.detection.begin(slot);
+        let interval_ms = self.config.interval_ms_for(record.interval_ms);
+        let counted = if matches!(record.state, NodeState::Failed | NodeState::Left) {
+            record.silence
+        } else {
+            let longest = self.detection.timeouts(slot, interval_ms).suspect / SILENCE_DIVISOR;
+            record.silence.min(longest)
+        };
+        // Any part that differs from node to node will do; ids are hashes.
+        let part = u32::try_from(record.node_id.0 % 1_024).unwrap_or(0);
+        let smeared = counted.saturating_sub(smear * part / 1_024);
+        let node = self.registry.node_mut(slot);
+        node.incarnation = record.incarnation;
+        node.sequence = record.sequence;
+        node.last_seen = self.now - smeared;
+        node.set_interval_ms(interval_ms);
+        self.registry.set_event_sequence(slot, record.event_sequence);
+        self.registry.set_state(slot, record.state);
+        self.detection.skip_next_gap(slot);
+        let look_by = self.look_by(slot, record.state, self.deadline(slot, record.state));
+        self.arm(slot, look_by);
+        true
+    }
+}

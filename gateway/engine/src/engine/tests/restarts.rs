@@ -1,0 +1,59 @@
+//! A gateway that restarts.
+
+use super::*;
+
+/// Everything that an engine knows, in pieces of three slots, into a new one that starts at this moment.
+fn restarted(old: &Fixture, now_ms: u64) -> Fixture {
+    let mut new = Fixture::new();
+    new.now_ms = now_ms;
+    new.engine = Engine::new(&config(16), new.now());
+    let (mut records, mut position) = (Vec::new(), Some(0));
+    while let Some(from) = position {
+        position = old.engine.snapshot_piece(from, 3, |record, _| records.push(record));
+    }
+    for record in records {
+        assert!(new.engine.restore(&record, Duration::from_millis(500)));
+        assert!(!new.engine.restore(&record, Duration::ZERO), "known already");
+    }
+    new.engine.check_invariants();
+    new
+}
+
+#[test]
+fn downtime_counts_for_nobody_and_who_died_in_it_is_reported() {
+    // Method: node 1 beats on after a downtime of a minute, node 2 died in it; node 3 was heard once and told to nobody.
+    let mut old = Fixture::new().with_alive_node();
+    old.beat_of(NodeId(2), FIRST, 1);
+    old.beat_of(NodeId(2), FIRST, 2);
+    old.beat_of(NodeId(3), FIRST, 1);
+    old.tick_at(2_900);
+    let mut new = restarted(&old, 63_000);
+    assert_eq!(new.engine.node_counts().known(), 2);
+    for sequence in 70..80 {
+        new.run_until(63_900 + u64::from(sequence - 70) * 1_000);
+        new.beat(FIRST, sequence);
+    }
+    let taken = new.taken();
+    assert!(taken.iter().all(|verdict| verdict.node_id == NodeId(2)), "{taken:?}");
+    let told: Vec<_> = taken.iter().map(|verdict| (verdict.kind, verdict.event_sequence)).collect();
+    assert_eq!(told, [(VerdictKind::Suspected, 2), (VerdictKind::Failed, 3)]);
+    let failed_at = taken[1].decided_at;
+    assert!(failed_at <= Timestamp::from_milliseconds(63_000 + 5_000 + 500), "{failed_at:?}");
+}
+
+#[test]
+fn failed_and_left_nodes_are_still_so_after_a_restart() {
+    let mut old = Fixture::new().with_alive_node();
+    old.beat_of(NodeId(2), FIRST, 1);
+    old.beat_of(NodeId(2), FIRST, 2);
+    old.leave(FIRST, 2);
+    old.run_until(6_000);
+    let mut new = restarted(&old, 100_000);
+    new.run_until(110_000);
+    assert_eq!(new.said(), []);
+    new.beat_of(NodeId(2), FIRST, 3);
+    assert_eq!(new.said(), [("recovered", 110_000)]);
+    new.beat(FIRST, 3);
+    new.beat(FIRST, 4);
+    assert_eq!(new.said(), [("joined", 110_000)]);
+}

@@ -1,0 +1,137 @@
+//! One node as a snapshot keeps it: 40 bytes with a checksum, so that a gateway that restarts knows whom it knew.
+//!
+//! ```text
+//!   0         8            16           20        24           28              32     33        36         40
+//!   | node id | silence us | incarnation| sequence| interval ms| event sequence| state| zero    | CRC-32C  |
+//! ```
+//!
+//! All numbers are little-endian. Each record carries its own checksum: of a snapshot that was torn or has a flipped bit,
+//! [`read`] gives what stands before the damage and nothing of what follows. Times are kept as
+//! silences, because a monotonic clock means nothing to the next process. Names, labels and profile are the writer's
+//! business: they come back as descriptors. File format and I/O belong to the gateway.
+
+use pulsegate_codec::{Incarnation, NodeId, Sequence};
+
+use crate::limits::INTERVAL_MS_MAX;
+use crate::time::Duration;
+use crate::verdict::NodeState;
+
+/// Bytes of one encoded record.
+pub const RECORD_BYTES: usize = 40;
+
+const CHECKSUM_OFFSET: usize = RECORD_BYTES - 4;
+
+/// What a snapshot keeps of one node.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct NodeRecord {
+    /// Which node.
+    pub node_id: NodeId,
+    /// How long it had been silent, in whole microseconds.
+    pub silence: Duration,
+    /// Its run.
+    pub incarnation: Incarnation,
+    /// Its last sequence.
+    pub sequence: Sequence,
+    /// The interval that it is held to, in milliseconds.
+    pub interval_ms: u32,
+    /// Verdicts on it so far.
+    pub event_sequence: u32,
+    /// Where it stood: never `New`, which was told to nobody.
+    pub state: NodeState,
+}
+
+impl NodeRecord {
+    /// The record as bytes.
+    #[must_use]
+    pub fn encode(&self) -> [u8; RECORD_BYTES] {
+        let silence_us = u64::try_from(self.silence.as_micros()).unwrap_or(u64::MAX);
+        let mut bytes = [0; RECORD_BYTES];
+        bytes[..8].copy_from_slice(&self.node_id.0.to_le_bytes());
+        bytes[8..16].copy_from_slice(&silence_us.to_le_bytes());
+        bytes[16..20].copy_from_slice(&self.incarnation.0.to_le_bytes());
+        bytes[20..24].copy_from_slice(&self.sequence.0.to_le_bytes());
+        bytes[24..28].copy_from_slice(&self.interval_ms.to_le_bytes());
+        bytes[28..32].copy_from_slice(&self.event_sequence.to_le_bytes());
+        bytes[32] = self.state as u8;
+        let checksum = checksum(&bytes);
+        bytes[CHECKSUM_OFFSET..].copy_from_slice(&checksum.to_le_bytes());
+        bytes
+    }
+
+    /// The record in these bytes; `None` if they are damaged or make no sense.
+    #[must_use]
+    pub fn decode(bytes: &[u8; RECORD_BYTES]) -> Option<Self> {
+        let word = |offset: usize| -> Option<u32> {
+            Some(u32::from_le_bytes(bytes.get(offset..offset + 4)?.try_into().ok()?))
+        };
+        let long = |offset: usize| -> Option<u64> {
+            Some(u64::from_le_bytes(bytes.get(offset..offset + 8)?.try_into().ok()?))
+        };
+        if word(CHECKSUM_OFFSET)? != checksum(bytes) {
+            return None;
+        }
+        let state = [NodeState::Alive, NodeState::Suspect, NodeState::Failed, NodeState::Left]
+            .into_iter()
+            .find(|&state| state as u8 == bytes[32])?;
+        Some(Self {
+            node_id: NodeId(long(0)?),
+            silence: Duration::from_micros(long(8)?),
+            incarnation: Incarnation(word(16)?),
+            sequence: Sequence(word(20)?),
+            interval_ms: word(24).filter(|&interval_ms| interval_ms <= INTERVAL_MS_MAX)?,
+            event_sequence: word(28)?,
+            state,
+        })
+    }
+}
+
+/// The records that stand one after the other in these bytes, up to the first that is damaged or cut off.
+pub fn read(bytes: &[u8]) -> impl Iterator<Item = NodeRecord> + '_ {
+    bytes.as_chunks().0.iter().map_while(NodeRecord::decode)
+}
+
+fn checksum(bytes: &[u8; RECORD_BYTES]) -> u32 {
+    // Not of nothing: a stretch of zeros, as a torn file has, must not pass.
+    !crc32c::crc32c(&bytes[..CHECKSUM_OFFSET])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RECORD: NodeRecord = NodeRecord {
+        node_id: NodeId(0x0102_0304_0506_0708),
+        silence: Duration::from_micros(2_900_001),
+        incarnation: Incarnation(7),
+        sequence: Sequence(9),
+        interval_ms: 1_000,
+        event_sequence: 3,
+        state: NodeState::Suspect,
+    };
+
+    #[test]
+    fn a_record_comes_back_as_it_was() {
+        for state in [NodeState::Alive, NodeState::Suspect, NodeState::Failed, NodeState::Left] {
+            let record = NodeRecord { state, ..RECORD };
+            assert_eq!(NodeRecord::decode(&record.encode()), Some(record));
+        }
+    }
+
+    #[test]
+    fn no_flipped_bit_and_no_zeros_are_believed() {
+        for bit in 0..RECORD_BYTES * 8 {
+            let mut bytes = RECORD.encode();
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            assert_eq!(NodeRecord::decode(&bytes), None, "bit {bit}");
+        }
+        assert_eq!(NodeRecord::decode(&[0; RECORD_BYTES]), None);
+    }
+
+    #[test]
+    fn a_snapshot_is_cut_at_its_damage() {
+        let mut bytes = RECORD.encode().repeat(5);
+        assert_eq!(read(&bytes[..5 * RECORD_BYTES - 1]).count(), 4, "torn");
+        bytes[2 * RECORD_BYTES + 17] ^= 4;
+        assert_eq!(read(&bytes).count(), 2, "flipped");
+    }
+}
