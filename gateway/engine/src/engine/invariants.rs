@@ -1,6 +1,7 @@
 //! What must be true of an engine between any two calls, checked the slow way: for tests and debugging.
 
 use crate::counters::NodeCounts;
+use crate::verdict::NodeState;
 
 use super::Engine;
 
@@ -22,6 +23,8 @@ impl Engine {
             assert!(node.armed() <= self.ticks.due(deadline), "{} is armed too late", node.id);
         }
         assert_eq!(counts, self.registry.counts());
+        let is_suspect = |&slot| self.registry.state(slot) == Some(NodeState::Suspect);
+        assert!(self.answers.keys().all(is_suspect), "an answer outlived its suspicion");
         self.check_entries();
     }
 
