@@ -9,7 +9,8 @@
 //! Two worlds drive it. [`operations`] throws random calls at a handful of nodes: any order, any sequence, jumps of
 //! weeks, buffers of one. [`fleet`] lets the load generator's fleet beat through its bad network, at a gateway that
 //! stalls. A world is made from one seed, and so is every choice in it. [`storm`] is one big world: more work than fits
-//! into a call.
+//! into a call. [`polled_phi`] checks the one thing that no deadline can say of itself: that it comes when phi, polled at each
+//! tick, would have.
 //!
 //! The default run takes 200 fixed seeds and a fresh one; with `SIMULATION_SEED_COUNT=n` it takes the first n and a fresh
 //! one. `SIMULATION_SEED=n cargo test -p pulsegate-engine --test simulation` takes only that one. Each test prints the
@@ -24,6 +25,7 @@ mod lockstep;
 mod naive_detector;
 mod operations;
 mod oracle;
+mod polled_phi;
 mod profiles;
 mod protection;
 mod storm;

@@ -31,24 +31,46 @@ pub(crate) struct Naive {
     pub(crate) moments_us: Option<(f64, f64)>,
 }
 
+/// What is believed of a node's rhythm, bounds on the deviation and the loss applied.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(crate) struct Belief {
+    pub(crate) mean_us: f64,
+    pub(crate) deviation_us: f64,
+    loss: f64,
+    /// Before the bounds, and only if there was enough to go by.
+    moments_us: Option<(f64, f64)>,
+}
+
+impl Belief {
+    /// How many losses in a row are as improbable as ten to the minus phi.
+    pub(crate) fn run_of_losses(&self, phi: f64) -> f64 {
+        phi * 10_f64.ln() / -self.loss.ln()
+    }
+}
+
+pub(crate) fn belief(profile: &Profile, interval_us: f64, lessons: &[Lesson]) -> Belief {
+    let gaps = usable_gaps(profile, lessons);
+    let moments_us = (profile.method != Method::Fixed && gaps.len() >= 8).then(|| moments(profile, &gaps));
+    let (mean_us, deviation_us) = moments_us.unwrap_or((interval_us, interval_us / 4.0));
+    let deviation_us = deviation_us
+        .max(f64::from(profile.deviation_min_ms) * 1e3)
+        .max(profile.deviation_min_percent / 100.0 * interval_us);
+    let loss = loss(lessons).max(profile.loss_min_percent / 100.0).min(0.99);
+    Belief { mean_us, deviation_us, loss, moments_us }
+}
+
 pub(crate) fn timeouts(profile: &Profile, interval_ms: u32, round_trip_us: u32, lessons: &[Lesson]) -> Naive {
     let interval = f64::from(interval_ms) * 1e3;
     let stretch = 1.0 + back_off(profile, lessons);
-    let gaps = usable_gaps(profile, lessons);
-    let moments_us = (profile.method != Method::Fixed && gaps.len() >= 8).then(|| moments(profile, &gaps));
-    let (mean, deviation) = moments_us.unwrap_or((interval, interval / 4.0));
-    let deviation = deviation
-        .max(f64::from(profile.deviation_min_ms) * 1e3)
-        .max(profile.deviation_min_percent / 100.0 * interval);
-    let loss = loss(lessons).max(profile.loss_min_percent / 100.0).min(0.99);
+    let belief = belief(profile, interval, lessons);
     let silence = |threshold: f64| {
         let (deviations, phi) = match profile.method {
             Method::Fixed => return threshold * interval,
             Method::Ewma => (threshold, phi_of(threshold * (2.0 / std::f64::consts::PI).sqrt())),
             Method::Phi => (deviations_of(threshold), threshold),
         };
-        let run_of_losses = phi * 10_f64.ln() / -loss.ln();
-        mean + deviations * deviation + (profile.pause_intervals * interval).max(run_of_losses * mean)
+        let explained = (profile.pause_intervals * interval).max(belief.run_of_losses(phi) * belief.mean_us);
+        belief.mean_us + deviations * belief.deviation_us + explained
     };
     let (floor_intervals, suspicion, cap) = match profile.method {
         Method::Fixed => (profile.suspect, profile.failed - profile.suspect, 2.0 * profile.failed),
@@ -59,7 +81,7 @@ pub(crate) fn timeouts(profile: &Profile, interval_ms: u32, round_trip_us: u32, 
     let cap = (cap * interval).max(floor + suspicion);
     let suspect_us = silence(profile.suspect).max(floor) * stretch;
     let failed_us = (silence(profile.failed) * stretch).max(suspect_us + suspicion).min(cap);
-    Naive { suspect_us: suspect_us.min(failed_us - suspicion), failed_us, moments_us }
+    Naive { suspect_us: suspect_us.min(failed_us - suspicion), failed_us, moments_us: belief.moments_us }
 }
 
 /// The gaps that are samples, since the node was last judged anew.
@@ -153,7 +175,7 @@ fn back_off(profile: &Profile, lessons: &[Lesson]) -> f64 {
 }
 
 /// Minus the logarithm of the normal tail, by Laplace's continued fraction.
-pub(crate) fn phi_of(deviations: f64) -> f64 {
+fn phi_of(deviations: f64) -> f64 {
     let fraction = (1..400).rev().fold(deviations, |rest, term| deviations + f64::from(term) / rest);
     let tail = (-deviations * deviations / 2.0).exp() / (2.0 * std::f64::consts::PI).sqrt() / fraction;
     -tail.log10()
