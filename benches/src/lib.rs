@@ -9,10 +9,12 @@
 //! ```
 //!
 //! Every contender gets the same frames from the same sender at the same rate, and is charged the processor time of
-//! its own thread. `src/bin/receive.rs` is the program. [`stream`] is another measurement, of the events: `src/bin/stream.rs`; `benches/` holds the micro-benchmarks, which also run in a short
-//! form under `cargo test`.
+//! its own thread. `src/bin/receive.rs` is the program; `benches/` holds the micro-benchmarks, which also run in a short
+//! form under `cargo test`. Two other measurements: [`stream`], of the events, and [`detection`], of what the detectors
+//! cost in time and false alarms, simulated.
 
 pub mod contenders;
+pub mod detection;
 pub mod fleet;
 pub mod load;
 pub mod machine;
