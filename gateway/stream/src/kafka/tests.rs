@@ -2,6 +2,7 @@
 //! is no request ends the connection and nothing else.
 
 mod client;
+mod damage;
 mod oracle;
 
 use std::cell::Cell;
@@ -28,7 +29,7 @@ struct Port {
     address: std::net::SocketAddr,
     counters: Arc<KafkaCounters>,
     now: Rc<Cell<Duration>>,
-    _directory: tempfile::TempDir,
+    directory: tempfile::TempDir,
 }
 
 /// Serves a fresh log on a free port while the test runs.
@@ -59,7 +60,7 @@ fn with_port<F: Future<Output = ()>>(log: LogConfig, test: impl FnOnce(Port) -> 
         let offsets = OffsetStore::open(&directory.path().join("groups"), Storage::Tokio).await.unwrap();
         let server = KafkaServer::new(config, Topics::new(vec![log.view(), other.view()]), offsets);
         let serving = tokio::task::spawn_local(server.serve(listener));
-        let port = Port { log, other, address, counters, now, _directory: directory };
+        let port = Port { log, other, address, counters, now, directory };
         tokio::time::timeout(Duration::from_secs(20), test(port))
             .await
             .expect("the test has come to its end");

@@ -19,6 +19,8 @@ pub(super) struct Fetched {
     pub(super) committed_offset: i64,
     /// Of the records, from the offset asked for on.
     pub(super) offsets: Vec<u64>,
+    /// As they came.
+    pub(super) batches: Vec<u8>,
 }
 
 impl Client {
@@ -231,9 +233,10 @@ fn read_fetched(response: &[u8], version: i16, offset: u64) -> Fetched {
                 if version >= 11 {
                     reader.int32()?;
                 }
-                let offsets = offsets_of(reader.bytes()?, offset);
+                let batches = reader.bytes()?.to_vec();
+                let offsets = offsets_of(&batches, offset);
                 reader.tags()?;
-                Ok(Fetched { error, committed_offset, offsets })
+                Ok(Fetched { error, committed_offset, offsets, batches })
             })?;
             reader.tags()?;
             Ok(partitions)
