@@ -7,6 +7,7 @@
 //! It is never reloaded while the gateway runs: a restart is the one way to change it.
 
 mod check;
+mod kafka;
 pub mod limits;
 pub mod profiles;
 pub mod raw;
@@ -40,6 +41,28 @@ pub struct Config {
     pub nodes_max: u32,
     /// The event log.
     pub stream: Stream,
+    /// What secures the Kafka port.
+    pub kafka: Kafka,
+}
+
+/// What secures the Kafka port. The files are read by `kafka_security.rs`.
+#[derive(Clone, Debug)]
+pub struct Kafka {
+    /// Encrypts it.
+    pub tls: Option<KafkaTls>,
+    /// File of `name:password` lines; whoever connects must log in as one of them.
+    pub users: Option<PathBuf>,
+}
+
+/// PEM files.
+#[derive(Clone, Debug)]
+pub struct KafkaTls {
+    /// The gateway's own certificate, then those that signed it.
+    pub certificates: PathBuf,
+    /// The key of the first.
+    pub key: PathBuf,
+    /// Who must have signed a client's certificate; without it clients need none.
+    pub client_authority: Option<PathBuf>,
 }
 
 /// Where the gateway can be reached.

@@ -20,6 +20,7 @@ use crate::config::{Config, ConfigError, IoChoice};
 use crate::data_dir::{self, DataDirError};
 use crate::io::probe::{self, IoUringRefusal, Report, Severity, Wanted};
 use crate::io::{ReceiverError, ReceiverKind, SocketError};
+use crate::kafka_security::{self, KafkaSecurityError};
 use crate::publisher::Unpublished;
 use listeners::Listeners;
 
@@ -59,6 +60,9 @@ pub enum GatewayError {
         /// Why.
         source: std::io::Error,
     },
+    /// A file that secures the Kafka port.
+    #[error(transparent)]
+    KafkaSecurity(#[from] KafkaSecurityError),
     /// A file in the data directory.
     #[error("config key `data-dir`: {0}")]
     DataDir(#[from] DataDirError),
@@ -108,9 +112,10 @@ pub fn run(config: &Config) -> Result<(), GatewayError> {
     if let Some(finding) = report.findings.iter().find(|finding| finding.severity == Severity::Fatal) {
         return Err(GatewayError::Kernel { what: finding.what.clone(), remedy: finding.remedy.clone() });
     }
+    let security = kafka_security::load(&config.kafka)?;
     data_dir::create(&config.data_dir)?;
     let listeners = Listeners::bind(config)?;
-    let control = control::serve(config, Reception { kind, reason }, listeners);
+    let control = control::serve(config, Reception { kind, reason }, listeners, security);
     match kind {
         ReceiverKind::IoUring => tokio_uring::start(control),
         ReceiverKind::Recvmmsg => {

@@ -19,6 +19,7 @@ pub mod gateway;
 pub mod handoff;
 #[expect(unsafe_code, reason = "the kernel edge: io_uring, socket options and clocks have no safe interface")]
 pub mod io;
+pub mod kafka_security;
 pub mod metrics_page;
 pub mod outbox;
 pub mod prober;

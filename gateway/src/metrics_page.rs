@@ -79,6 +79,9 @@ impl MetricsPage {
         for (outcome, number) in [
             ("accepted", &kafka.connections_accepted),
             ("refused", &kafka.connections_refused),
+            ("displaced", &kafka.connections_displaced),
+            ("handshake_failed", &kafka.handshakes_failed),
+            ("login_failed", &kafka.logins_failed),
             ("timed_out", &kafka.connections_timed_out),
             ("malformed", &kafka.connections_malformed),
         ] {
@@ -94,7 +97,7 @@ impl MetricsPage {
 fn describe_kafka() {
     describe_counter!(
         "pulsegate_kafka_connections_total",
-        "Connections of Kafka clients, by what came of them; a timed out or malformed one was accepted before."
+        "Connections of Kafka clients, by what came of them; all but the refused ones were accepted before."
     );
     describe_gauge!("pulsegate_kafka_connections", "Connections of Kafka clients at the moment.");
     describe_counter!("pulsegate_kafka_requests_total", "Requests of Kafka clients that were answered.");

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use pulsegate::config::Config;
 use pulsegate::gateway;
+use pulsegate::kafka_security;
 use pulsegate::io::probe::{self, Severity};
 use pulsegate_engine::detector::{Observation, Rhythm};
 
@@ -51,6 +52,8 @@ fn print_profiles(config: &Config) {
 pub(super) fn run(arguments: &CheckArguments) -> Result<ExitCode, Failure> {
     let config = Config::load(arguments.config.as_deref(), None).map_err(Failure::refused)?;
     println!("configuration  right");
+    let security = kafka_security::load(&config.kafka).map_err(Failure::refused)?;
+    println!("Kafka port     {}: {}", config.listen.kafka, kafka_security::describe(&security));
     println!("shards         {}", config.shards.count);
     println!("nodes          at most {}", config.nodes_max);
     print_profiles(&config);

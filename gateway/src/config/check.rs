@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use pulsegate_engine::detector::{Profile, Profiles};
 
+use super::kafka::{self, OpenKafka};
 use super::limits::{self, defaults};
 use super::profiles::{self, DefaultProfile, ProfileError};
-use super::raw::{FsyncPolicy, RawConfig, RawDetector, RawListen, RawShards, RawStream};
+use super::raw::{FsyncPolicy, RawConfig, RawDetector, RawShards, RawStream};
 use super::{Config, Detector, Listen, Probe, Shards, Stream};
 
 /// What is wrong with the configuration. Every message names the key, its value, the bound and what to do.
@@ -82,6 +83,9 @@ pub enum ConfigError {
         /// The address.
         address: SocketAddr,
     },
+    /// The Kafka port is reachable and not secured for that.
+    #[error(transparent)]
+    OpenKafka(#[from] OpenKafka),
     /// Kafka clients could not find the gateway.
     #[error(
         "config key `listen.kafka-advertised` = {value:?}: Kafka clients connect to what it says, so it must be \
@@ -116,13 +120,14 @@ pub(super) fn check(raw: RawConfig) -> Result<Config, ConfigError> {
     Ok(Config {
         name: check_name(raw.name)?,
         data_dir: raw.data_dir.unwrap_or_else(|| PathBuf::from(defaults::DATA_DIR)),
-        listen: check_listen(&raw.listen)?,
+        listen: check_listen(&raw)?,
         shards: check_shards(&raw.shards)?,
         detector,
         profiles,
         probe: Probe { ping: raw.probe.ping.unwrap_or(true), reach: raw.probe.reach },
         nodes_max: small(nodes_max),
         stream: check_stream(&raw.stream)?,
+        kafka: kafka::settings(&raw.kafka),
     })
 }
 
@@ -139,16 +144,17 @@ fn check_name(name: Option<String>) -> Result<String, ConfigError> {
     })
 }
 
-fn check_listen(raw: &RawListen) -> Result<Listen, ConfigError> {
+fn check_listen(config: &RawConfig) -> Result<Listen, ConfigError> {
+    let raw = &config.listen;
     let heartbeats = raw.heartbeats.unwrap_or_else(|| address(defaults::HEARTBEATS));
     let admin = raw.admin.unwrap_or_else(|| address(defaults::ADMIN));
     let kafka = raw.kafka.unwrap_or_else(|| address(defaults::KAFKA));
-    let keys = [("listen.heartbeats", heartbeats), ("listen.admin", admin), ("listen.kafka", kafka)];
-    for (key, address) in keys {
+    for (key, address) in [("listen.heartbeats", heartbeats), ("listen.admin", admin)] {
         if !address.ip().is_loopback() && !raw.allow_unauthenticated_network {
             return Err(ConfigError::OpenNetwork { key, address });
         }
     }
+    kafka::check_reach(kafka, &config.kafka)?;
     let kafka_advertised = raw.kafka_advertised.as_deref().map(check_advertised).transpose()?;
     if kafka.ip().is_unspecified() && kafka_advertised.is_none() {
         return Err(ConfigError::BadAdvertised { value: String::new() });
@@ -161,8 +167,11 @@ fn check_advertised(value: &str) -> Result<(String, u16), ConfigError> {
     let (host, port) = value.rsplit_once(':').ok_or_else(bad)?;
     let port = port.parse().ok().filter(|port| *port != 0).ok_or_else(bad)?;
     // An IPv6 address stands in brackets here and without them on the wire.
-    let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-    let is_legal = |byte: u8| byte.is_ascii_alphanumeric() || b".-_:".contains(&byte);
+    if let Some(address) = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
+        let address: std::net::Ipv6Addr = address.parse().map_err(|_| bad())?;
+        return Ok((address.to_string(), port));
+    }
+    let is_legal = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
     if !limits::HOST_BYTES.contains(&(host.len() as u64)) || !host.bytes().all(is_legal) {
         return Err(bad());
     }

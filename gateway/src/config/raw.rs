@@ -34,6 +34,43 @@ pub struct RawConfig {
     pub registry: RawRegistry,
     /// `[stream]`
     pub stream: RawStream,
+    /// `[kafka]`
+    pub kafka: RawKafka,
+}
+
+/// `[kafka]`
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct RawKafka {
+    /// `allow-unauthenticated-network`: whoever reaches the port may read all events.
+    pub allow_unauthenticated_network: bool,
+    /// `[kafka.tls]`
+    pub tls: Option<RawTls>,
+    /// `[kafka.sasl]`
+    pub sasl: Option<RawSasl>,
+}
+
+/// `[kafka.tls]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct RawTls {
+    /// `certificates`
+    pub certificates: PathBuf,
+    /// `key`
+    pub key: PathBuf,
+    /// `client-authority`
+    pub client_authority: Option<PathBuf>,
+}
+
+/// `[kafka.sasl]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct RawSasl {
+    /// `users`
+    pub users: PathBuf,
+    /// `allow-passwords-in-clear`: PLAIN without TLS on a network.
+    #[serde(default)]
+    pub allow_passwords_in_clear: bool,
 }
 
 /// `[listen]`
@@ -48,7 +85,8 @@ pub struct RawListen {
     pub kafka: Option<SocketAddr>,
     /// `kafka-advertised`: `host:port`
     pub kafka_advertised: Option<String>,
-    /// `allow-unauthenticated-network`: frames carry no key yet, so anything but loopback must be asked for.
+    /// `allow-unauthenticated-network`: heartbeats and the admin port know no key yet, so anything but loopback must be
+    /// asked for.
     pub allow_unauthenticated_network: bool,
 }
 

@@ -57,14 +57,37 @@ fn open_network_must_be_asked_for() {
 
 #[test]
 fn kafka_clients_must_be_told_an_address_that_they_can_reach() {
-    let open = "[listen]\nallow-unauthenticated-network = true\nkafka = \"0.0.0.0:7492\"\n";
-    check_refused("[listen]\nkafka = \"0.0.0.0:7492\"", &["listen.kafka", "allow-unauthenticated-network"]);
+    let open = "kafka.allow-unauthenticated-network = true\n[listen]\nkafka = \"0.0.0.0:7492\"\n";
     check_refused(open, &["listen.kafka-advertised", "host:port"]);
-    for bad in ["gateway", "gateway:0", "gateway:70000", ":7492", "a b:7492"] {
+    for bad in ["gateway", "gateway:0", "gateway:70000", ":7492", "a b:7492", "fd00::1:7492", "[gateway]:1"] {
         check_refused(&format!("{open}kafka-advertised = \"{bad}\""), &["listen.kafka-advertised", bad]);
     }
     let config = Config::from_toml(&format!("{open}kafka-advertised = \"[fd00::1]:9092\"")).unwrap();
     assert_eq!(config.listen.kafka_advertised, Some(("fd00::1".to_owned(), 9092)));
+}
+
+#[test]
+fn kafka_port_on_a_network_must_be_secured_or_asked_for() {
+    let listen = "[listen]\nkafka = \"192.0.2.1:7492\"\n";
+    let tls = "[kafka.tls]\ncertificates = \"c\"\nkey = \"k\"\n";
+    let sasl = "[kafka.sasl]\nusers = \"u\"\n";
+    let no_login = &["listen.kafka", "192.0.2.1:7492", "kafka.allow-unauthenticated-network"];
+    check_refused(listen, no_login);
+    // The word for heartbeats is none for events.
+    check_refused(&format!("{listen}allow-unauthenticated-network = true"), no_login);
+    check_refused(&format!("{listen}{tls}"), no_login);
+    let in_clear = &["listen.kafka", "192.0.2.1:7492", "kafka.sasl.allow-passwords-in-clear"];
+    check_refused(&format!("{listen}{sasl}"), in_clear);
+    for right in [
+        format!("{listen}[kafka]\nallow-unauthenticated-network = true"),
+        format!("{listen}{tls}client-authority = \"a\""),
+        format!("{listen}{tls}{sasl}"),
+        format!("{listen}{sasl}allow-passwords-in-clear = true"),
+        format!("[listen]\nkafka = \"127.0.0.1:7492\"\n{sasl}"),
+    ] {
+        let checked = Config::from_toml(&right);
+        assert!(checked.is_ok(), "{right}: {checked:?}");
+    }
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::net::TcpListener;
 use std::sync::Arc;
 
 use pulsegate_codec::event::EventType;
+use pulsegate_stream::kafka::Security;
 use pulsegate_stream::{EventLog, LogConfig, RecoveryReport, Storage, SyncPolicy};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
@@ -20,13 +21,14 @@ use crate::io::control_wake::ControlWake;
 use crate::io::{Clock, ReceiverKind};
 use crate::publisher::Publisher;
 use crate::status::{Facts, NamedPage, Observed, StreamGauges};
-use crate::{admin, tcp};
+use crate::{admin, kafka_security, tcp};
 
 /// Runs the gateway from its open sockets to its last event.
 pub(super) async fn serve(
     config: &Config,
     reception: Reception,
     listeners: Listeners,
+    security: Security,
 ) -> Result<(), GatewayError> {
     let clock = Clock::new();
     let log_config = log_config(config);
@@ -47,7 +49,9 @@ pub(super) async fn serve(
     let announcer = Announcer::new(config.name.clone(), endpoints.epoch, config.profiles.clone());
     let gauges = Arc::clone(&observed.stream);
     let kafka_counters = Arc::clone(&observed.kafka);
-    let kafka = kafka::server(config, storage, log.view(), endpoints.kafka, clock, kafka_counters).await?;
+    tracing::info!(security = %kafka_security::describe(&security), "Kafka port");
+    let port = kafka::Port { address: endpoints.kafka, security, counters: kafka_counters };
+    let kafka = kafka::server(config, storage, log.view(), port, clock).await?;
     let mut publisher = Publisher::new(announcer, log, sync, shards.outboxes(), gauges, clock);
     publisher.announce(EventType::GatewayStarted).await?;
     let admin = spawn(listeners.admin, |listener| admin::serve(listener, observed))?;

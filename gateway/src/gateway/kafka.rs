@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use pulsegate_stream::kafka::group::GroupConfig;
 use pulsegate_stream::kafka::offsets::OffsetStore;
-use pulsegate_stream::kafka::{Advertised, KafkaConfig, KafkaCounters, KafkaServer};
+use pulsegate_stream::kafka::{Advertised, Failure, KafkaConfig, KafkaCounters, KafkaServer, Security};
 use pulsegate_stream::{LogView, Storage};
 
 use super::GatewayError;
@@ -18,16 +18,26 @@ use crate::io::Clock;
 /// The one broker that clients see.
 const NODE_ID: i32 = 1;
 
-/// Opens the committed offsets and makes the server; `address` is where its port was bound.
+/// The port that is served.
+pub(super) struct Port {
+    /// Where it was bound.
+    pub(super) address: SocketAddr,
+    /// What stands between it and the network.
+    pub(super) security: Security,
+    /// Its numbers.
+    pub(super) counters: Arc<KafkaCounters>,
+}
+
+/// Opens the committed offsets and makes the server.
 pub(super) async fn server(
     config: &Config,
     storage: Storage,
     view: Rc<LogView>,
-    address: SocketAddr,
+    port: Port,
     clock: Clock,
-    counters: Arc<KafkaCounters>,
 ) -> Result<KafkaServer, GatewayError> {
     let offsets = OffsetStore::open(&data_dir::groups_dir(&config.data_dir), storage).await?;
+    let Port { address, security, counters } = port;
     let (host, port) = match &config.listen.kafka_advertised {
         Some((host, port)) => (host.clone(), *port),
         None => (address.ip().to_string(), address.port()),
@@ -42,8 +52,14 @@ pub(super) async fn server(
             Duration::from_micros(since_us)
         }),
         unix_ms: Rc::new(move || i64::try_from(clock.unix_us() / 1_000).unwrap_or(i64::MAX)),
+        security,
         counters,
-        on_failure: Rc::new(|failure| tracing::error!(error = %failure, "a Kafka client was refused")),
+        on_failure: Rc::new(|failure| match failure {
+            Failure::Unserved { .. } | Failure::Login { .. } => {
+                tracing::warn!(reason = %failure, "a Kafka client was refused");
+            }
+            _ => tracing::error!(error = %failure, "a Kafka client was refused"),
+        }),
     };
     Ok(KafkaServer::new(kafka, view, offsets))
 }

@@ -1,7 +1,9 @@
 //! The Kafka face of the log: what a Kafka client needs of a broker to read it.
 //!
 //! ```text
-//!   server.rs   connections, one request at a time each
+//!   server.rs   takes connections      slots.rs  who may stay when there are too many
+//!   connection.rs   one of them: TLS, one request at a time
+//!   gate.rs     logins, before anything else       security.rs, security/   who and how
 //!   wire.rs     primitive types        api.rs, api/   one file a request or family of requests
 //!   answer.rs   which request it is, and who answers it
 //!   fetching.rs batches from the files, at once or when they are committed
@@ -18,14 +20,19 @@ pub mod offsets;
 
 mod answer;
 mod api;
+mod connection;
 mod counters;
 mod fetching;
+mod gate;
 mod group_desk;
 mod offset_desk;
+mod security;
 mod server;
+mod slots;
 #[cfg(test)]
 mod tests;
 mod wire;
 
 pub use counters::KafkaCounters;
+pub use security::{Security, Tls, TlsFault, Users, UsersFault};
 pub use server::{Advertised, Failure, FailureListener, KafkaConfig, KafkaServer, ServerClock, WallClock};

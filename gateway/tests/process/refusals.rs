@@ -1,6 +1,7 @@
 //! What a wrong configuration looks like to the person who wrote it: refused at start, by key, with status 2.
 
 use std::net::{TcpListener, UdpSocket};
+use std::os::unix::fs::PermissionsExt;
 use std::process::Output;
 
 use crate::harness::program;
@@ -16,7 +17,7 @@ fn serve(settings: &str) -> Output {
 }
 
 /// Goal: refused with status 2, and the message holds every one of `expected`.
-fn check_refused(settings: &str, expected: &[&str]) {
+fn check_refused(settings: &str, expected: &[&str]) -> String {
     let output = serve(settings);
     let message = String::from_utf8(output.stderr).unwrap();
     let last = message.lines().rfind(|line| line.starts_with("pulsegate:")).unwrap_or_default();
@@ -24,6 +25,7 @@ fn check_refused(settings: &str, expected: &[&str]) {
     for part in expected {
         assert!(message.contains(part), "the message does not say {part:?}: {last}");
     }
+    last.to_owned()
 }
 
 #[test]
@@ -76,6 +78,39 @@ fn kafka_port_in_use() {
     let free = "\"127.0.0.1:0\"";
     let settings = format!("[listen]\nheartbeats = {free}\nadmin = {free}\nkafka = \"{address}\"\n");
     check_refused(&settings, &["listen.kafka", &address, "choose a free port"]);
+}
+
+/// Goal: a file that secures the Kafka port and cannot be used is told with its key, its path and a remedy, and nothing
+/// that stands in it.
+#[test]
+fn files_that_secure_the_kafka_port() {
+    let directory = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str, mode: u32| {
+        let path = directory.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(mode)).unwrap();
+        path.display().to_string()
+    };
+    let open = write("open-users", "reader:hunter2\n", 0o644);
+    check_refused(
+        &format!("[kafka.sasl]\nusers = {open:?}\n"),
+        &["kafka.sasl.users", &open, "644", "chmod o="],
+    );
+    let wrong = write("wrong-users", "reader hunter2\n", 0o600);
+    let message = check_refused(
+        &format!("[kafka.sasl]\nusers = {wrong:?}\n"),
+        &["kafka.sasl.users", &wrong, "line 1", "name:password"],
+    );
+    assert!(!message.contains("hunter2"), "{message}");
+    let empty = write("empty", "", 0o600);
+    check_refused(
+        &format!("[kafka.tls]\ncertificates = {empty:?}\nkey = {empty:?}\n"),
+        &["kafka.tls.certificates", &empty, "no certificate"],
+    );
+    check_refused(
+        "[kafka.tls]\ncertificates = \"/nowhere/chain.pem\"\nkey = \"/nowhere/key.pem\"\n",
+        &["kafka.tls.certificates", "/nowhere/chain.pem", "cannot be read"],
+    );
 }
 
 #[test]

@@ -40,7 +40,7 @@ pub(super) async fn answer(server: &KafkaServer, frame: &[u8], host: &str) -> Re
     match Frame::read(frame)? {
         Frame::Request(header, reader) => answer_request(server, header, reader, host).await,
         Frame::UnknownApiVersions { correlation_id } => {
-            let bytes = versions::unknown_version(correlation_id);
+            let bytes = versions::unknown_version(correlation_id, server.security.users.is_some());
             Ok(Answer::Response(Response { bytes, _memory: None }))
         }
         Frame::Unknown => Ok(Answer::Close),
@@ -58,7 +58,7 @@ async fn answer_request(
     match header.api.key {
         ApiKey::ApiVersions => {
             versions::read(reader, version)?;
-            versions::write(&mut writer, version, error_code::NONE);
+            versions::write(&mut writer, version, error_code::NONE, server.security.users.is_some());
         }
         ApiKey::Metadata => {
             let wanted = metadata::read(reader, version)?.map(distinct);

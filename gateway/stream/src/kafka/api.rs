@@ -20,6 +20,7 @@ pub(super) mod list_offsets;
 pub(super) mod metadata;
 pub(super) mod offsets;
 pub(super) mod produce;
+pub(super) mod sasl;
 pub(super) mod versions;
 
 use super::wire::{Reader, WireError, Writer};
@@ -40,8 +41,10 @@ pub(super) enum ApiKey {
     SyncGroup = 14,
     DescribeGroups = 15,
     ListGroups = 16,
+    SaslHandshake = 17,
     ApiVersions = 18,
     DescribeConfigs = 32,
+    SaslAuthenticate = 36,
     DescribeCluster = 60,
 }
 
@@ -79,16 +82,23 @@ pub(super) const APIS: [Api; 16] = [
     api(ApiKey::DescribeCluster, 0, 1, 0),
 ];
 
+/// What is advertised as well where clients have to log in. A client that has no login to give is not confused by it;
+/// one that has looks for it here.
+pub(super) const LOGIN_APIS: [Api; 2] =
+    [api(ApiKey::SaslHandshake, 0, 1, i16::MAX), api(ApiKey::SaslAuthenticate, 0, 2, 2)];
+
 /// Error numbers of the protocol that are used here.
 pub(super) mod error_code {
     pub(in crate::kafka) const NONE: i16 = 0;
     pub(in crate::kafka) const OFFSET_OUT_OF_RANGE: i16 = 1;
     pub(in crate::kafka) const UNKNOWN_TOPIC_OR_PARTITION: i16 = 3;
     pub(in crate::kafka) const COORDINATOR_NOT_AVAILABLE: i16 = 15;
+    pub(in crate::kafka) const UNSUPPORTED_SASL_MECHANISM: i16 = 33;
     pub(in crate::kafka) const UNSUPPORTED_VERSION: i16 = 35;
     pub(in crate::kafka) const INVALID_REQUEST: i16 = 42;
     pub(in crate::kafka) const POLICY_VIOLATION: i16 = 44;
     pub(in crate::kafka) const KAFKA_STORAGE_ERROR: i16 = 56;
+    pub(in crate::kafka) const SASL_AUTHENTICATION_FAILED: i16 = 58;
     pub(in crate::kafka) const FETCH_SESSION_ID_NOT_FOUND: i16 = 70;
     pub(in crate::kafka) const FENCED_LEADER_EPOCH: i16 = 74;
     pub(in crate::kafka) const UNKNOWN_LEADER_EPOCH: i16 = 75;
@@ -125,7 +135,7 @@ impl<'a> Frame<'a> {
     pub(super) fn read(bytes: &'a [u8]) -> Result<Self, WireError> {
         let mut reader = Reader::new(bytes, false);
         let (key, version, correlation_id) = (reader.int16()?, reader.int16()?, reader.int32()?);
-        let Some(api) = APIS.into_iter().find(|api| api.key as i16 == key) else {
+        let Some(api) = APIS.into_iter().chain(LOGIN_APIS).find(|api| api.key as i16 == key) else {
             return Ok(Self::Unknown);
         };
         if !(api.version_min..=api.version_max).contains(&version) {
@@ -152,4 +162,13 @@ impl RequestHeader<'_> {
         let has_tags = self.is_flexible() && !matches!(self.api.key, ApiKey::ApiVersions);
         Writer::new(self.correlation_id, self.is_flexible(), has_tags)
     }
+}
+
+/// Key, version and client id of a request that may be none of the table: the classic part of any header.
+pub(super) fn unserved(frame: &[u8]) -> Option<(i16, i16, &str)> {
+    let mut reader = Reader::new(frame, false);
+    let (key, version, _) = (reader.int16().ok()?, reader.int16().ok()?, reader.int32().ok()?);
+    // A header of another shape has no name that could be read.
+    let client_id = reader.nullable_string().ok().flatten().unwrap_or_default();
+    Some((key, version, client_id))
 }

@@ -9,6 +9,12 @@ pub struct KafkaCounters {
     pub connections_accepted: AtomicU64,
     /// Connections closed at once because there were too many.
     pub connections_refused: AtomicU64,
+    /// Connections closed because others had more right to their place.
+    pub connections_displaced: AtomicU64,
+    /// Connections that came to no TLS session.
+    pub handshakes_failed: AtomicU64,
+    /// Logins with an unknown name or a wrong password.
+    pub logins_failed: AtomicU64,
     /// Connections closed because nothing came, or a request or response was not finished in time.
     pub connections_timed_out: AtomicU64,
     /// Connections closed because of what they sent: no request, an unknown one, or one beyond its bounds.

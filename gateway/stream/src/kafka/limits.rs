@@ -7,10 +7,23 @@ use crate::limits::BATCH_BYTES_MAX;
 /// Longest request. A longer one closes the connection before anything of it is read.
 pub const FRAME_BYTES_MAX: usize = 1024 * 1024;
 
-/// Connections at a time; a further one is closed at once and counted.
+/// Longest request before a login: no request of a login comes near.
+pub const LOGIN_FRAME_BYTES_MAX: usize = 16 * 1024;
+
+/// Wait before a failed login is told so. Guessing takes a connection and this long a guess.
+pub const FAILED_LOGIN_WAIT: Duration = Duration::from_millis(500);
+
+/// Time between two log lines about clients that ask in vain.
+pub const COMPLAINT_INTERVAL: Duration = Duration::from_secs(10);
+
+/// What is read ahead of a connection at most.
+pub const READ_AHEAD_BYTES: usize = 4 * 1024;
+
+/// Connections at a time; a further one displaces another or is closed at once, and is counted.
 pub const CONNECTIONS_MAX: usize = 256;
 
-/// Time in which a new connection must have sent its first request.
+/// Time in which a new connection must have finished its TLS handshake, and again in which each request until it has
+/// proved itself must have begun.
 pub const FIRST_REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Time in which a request must be complete once its length is there, and a response taken once it is offered.

@@ -11,30 +11,29 @@
 //! pool. While a request is parked its connection reads nothing further, as in Kafka: the responses stay in order, and
 //! clients keep a second connection for their heartbeats.
 //!
-//! A client that is slow, silent or hostile costs its connection and a bounded share of memory (`limits.rs`). There is
-//! neither TLS nor authentication: whoever binds the port decides who reaches it.
+//! A client that is slow, silent or hostile costs its connection and a bounded share of memory (`limits.rs`); when there
+//! are too many, `slots.rs` says whose goes. TLS and logins are in `connection.rs` and `gate.rs`, if they are configured.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{RwLock, Semaphore};
-use tokio::time::timeout;
+use tokio::task::{AbortHandle, JoinSet};
 
-use super::answer::{Answer, answer};
-use super::counters::{Connected, KafkaCounters};
+use super::connection::connection;
+use super::counters::KafkaCounters;
 use super::group::{GroupConfig, GroupCoordinator};
 use super::group_desk::GroupDesk;
-use super::limits::{
-    ACCEPT_RETRY_WAIT, CONNECTIONS_MAX, FETCH_MEMORY_BYTES_MAX, FIRST_REQUEST_TIMEOUT, FRAME_BYTES_MAX,
-    IDLE_TIMEOUT, TRANSFER_TIMEOUT,
-};
+use super::limits::{ACCEPT_RETRY_WAIT, COMPLAINT_INTERVAL, CONNECTIONS_MAX, FETCH_MEMORY_BYTES_MAX};
 use super::offsets::{OffsetStore, OffsetStoreError};
+use super::security::Security;
+use super::slots::{Admission, SlotId, Slots, Source};
 use crate::view::{ReadFault, Topics};
 
 /// How clients are told to reach this server.
@@ -68,9 +67,32 @@ pub enum Failure {
     /// The system gave no connection (out of file descriptors, say).
     #[error("a connection could not be taken: {0}")]
     Accept(#[from] io::Error),
+    /// A client asked for what is not served. One in [`COMPLAINT_INTERVAL`] is told; the counters have all.
+    #[error(
+        "client {client_id:?} at {host} sent request {key} in version {version}: {why} (the Kafka protocol numbers \
+         requests; others of this kind are not told for a while)"
+    )]
+    Unserved {
+        /// As the client calls itself.
+        client_id: String,
+        /// Its address.
+        host: String,
+        /// Number of the request.
+        key: i16,
+        /// Its version.
+        version: i16,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// A login with a wrong name or password. Told as seldom.
+    #[error("a login from {host} failed: unknown user or wrong password (others are not told for a while)")]
+    Login {
+        /// Where it came from.
+        host: String,
+    },
 }
 
-/// Is told what the disk did not do.
+/// Is told what the disk did not do, and which clients ask in vain.
 pub type FailureListener = Rc<dyn Fn(&Failure)>;
 
 /// What a server needs besides the log.
@@ -83,6 +105,8 @@ pub struct KafkaConfig {
     pub clock: ServerClock,
     /// Dates committed offsets.
     pub unix_ms: WallClock,
+    /// TLS and logins.
+    pub security: Security,
     /// Its numbers.
     pub counters: Arc<KafkaCounters>,
     /// Writes no log itself.
@@ -107,6 +131,10 @@ pub struct KafkaServer {
     pub(super) parked_fetches: Cell<usize>,
     pub(super) on_failure: FailureListener,
     pub(super) unix_ms: WallClock,
+    pub(super) security: Security,
+    pub(super) slots: RefCell<Slots>,
+    clock: ServerClock,
+    complained: Cell<Option<Duration>>,
 }
 
 impl std::fmt::Debug for KafkaServer {
@@ -122,7 +150,11 @@ impl KafkaServer {
         Self {
             advertised: config.advertised,
             topics: topics.into(),
-            groups: GroupDesk::new(GroupCoordinator::new(config.groups), config.clock),
+            groups: GroupDesk::new(GroupCoordinator::new(config.groups), Rc::clone(&config.clock)),
+            clock: config.clock,
+            complained: Cell::new(None),
+            slots: RefCell::new(Slots::new(CONNECTIONS_MAX, config.security.proof())),
+            security: config.security,
             offsets: RwLock::new(offsets),
             counters: config.counters,
             on_failure: config.on_failure,
@@ -135,115 +167,70 @@ impl KafkaServer {
     /// Accepts connections until the task is dropped. Runs where local tasks can be spawned.
     pub async fn serve(self, listener: TcpListener) {
         let server = Rc::new(self);
-        let mut connections = tokio::task::JoinSet::new();
+        let mut connections = Connections::default();
         let timer = Rc::clone(&server);
-        connections.spawn_local(async move {
+        connections.tasks.spawn_local(async move {
             tokio::join!(timer.groups.run_timer(), timer.run_expiry());
+            None
         });
         loop {
             let accepted = tokio::select! {
                 accepted = listener.accept() => accepted,
-                Some(_) = connections.join_next() => continue,
+                Some(ended) = connections.tasks.join_next() => {
+                    // One that was displaced has been forgotten already.
+                    if let Ok(Some(id)) = ended {
+                        connections.by_slot.remove(&id);
+                    }
+                    continue;
+                }
             };
             match accepted {
                 Err(error) => {
                     (server.on_failure)(&Failure::Accept(error));
                     tokio::time::sleep(ACCEPT_RETRY_WAIT).await;
                 }
-                // The timer is one of them.
-                Ok(_) if connections.len() > CONNECTIONS_MAX => {
-                    KafkaCounters::add(&server.counters.connections_refused, 1);
-                }
-                Ok((stream, peer)) => {
-                    KafkaCounters::add(&server.counters.connections_accepted, 1);
-                    connections.spawn_local(connection(Rc::clone(&server), stream, peer));
-                }
+                Ok((stream, peer)) => connections.take(&server, stream, peer),
             }
         }
     }
-}
 
-/// Why a connection ends.
-#[derive(Debug)]
-enum End {
-    /// The other side is done, or the network is.
-    Closed,
-    /// It did not send or take in time.
-    TimedOut,
-    /// It sent what is no request here.
-    Malformed,
-}
-
-impl From<io::Error> for End {
-    fn from(_: io::Error) -> Self {
-        Self::Closed
-    }
-}
-
-/// Serves one connection to its end.
-async fn connection(server: Rc<KafkaServer>, mut stream: TcpStream, peer: SocketAddr) {
-    let counters = Arc::clone(&server.counters);
-    let _connected = Connected::new(&counters.connections);
-    // A small response must not wait for the acknowledgement of the one before.
-    let _ = stream.set_nodelay(true);
-    match serve_requests(&server, &mut stream, peer).await {
-        End::Closed => {}
-        End::TimedOut => KafkaCounters::add(&counters.connections_timed_out, 1),
-        End::Malformed => KafkaCounters::add(&counters.connections_malformed, 1),
-    }
-}
-
-async fn serve_requests(server: &KafkaServer, stream: &mut TcpStream, peer: SocketAddr) -> End {
-    let client_host = peer.ip().to_string();
-    let mut patience = FIRST_REQUEST_TIMEOUT;
-    loop {
-        if let Err(end) = serve_request(server, stream, &client_host, patience).await {
-            return end;
+    /// Tells of a client that asks in vain, unless another has just been told of: anybody can cause such lines.
+    pub(super) fn complain(&self, failure: &Failure) {
+        let now = (self.clock)();
+        let is_quiet = self.complained.get().is_none_or(|last| now >= last + COMPLAINT_INTERVAL);
+        if is_quiet {
+            self.complained.set(Some(now));
+            (self.on_failure)(failure);
         }
-        patience = IDLE_TIMEOUT;
     }
 }
 
-async fn serve_request(
-    server: &KafkaServer,
-    stream: &mut TcpStream,
-    client_host: &str,
-    patience: Duration,
-) -> Result<(), End> {
-    let frame = read_frame(stream, patience).await?;
-    let answered = tokio::select! {
-        answered = answer(server, &frame, client_host) => answered,
-        () = closed(stream) => return Err(End::Closed),
-    };
-    let response = match answered {
-        Ok(Answer::Response(response)) => response,
-        Ok(Answer::Close) | Err(_) => return Err(End::Malformed),
-    };
-    KafkaCounters::add(&server.counters.requests, 1);
-    let written = timeout(TRANSFER_TIMEOUT, stream.write_all(&response.bytes)).await;
-    written.map_err(|_elapsed| End::TimedOut)??;
-    Ok(())
+/// The tasks of the connections, and which has which slot.
+#[derive(Default)]
+struct Connections {
+    tasks: JoinSet<Option<SlotId>>,
+    by_slot: BTreeMap<SlotId, AbortHandle>,
 }
 
-/// The next request, without its length.
-async fn read_frame(stream: &mut TcpStream, patience: Duration) -> Result<Vec<u8>, End> {
-    let length = timeout(patience, stream.read_u32()).await.map_err(|_elapsed| End::TimedOut)??;
-    let length = length as usize;
-    if length > FRAME_BYTES_MAX {
-        return Err(End::Malformed);
-    }
-    // The buffer grows with what arrives, not with what is announced.
-    let mut frame = Vec::new();
-    let mut body = stream.take(length as u64);
-    let read = timeout(TRANSFER_TIMEOUT, body.read_to_end(&mut frame)).await;
-    let read = read.map_err(|_elapsed| End::TimedOut)??;
-    if read < length { Err(End::Closed) } else { Ok(frame) }
-}
-
-/// Resolves when the other side has closed. Never, once it has sent the next request: then nobody can tell.
-async fn closed(stream: &TcpStream) {
-    match stream.peek(&mut [0]).await {
-        Ok(0) | Err(_) => {}
-        Ok(_) => std::future::pending().await,
+impl Connections {
+    fn take(&mut self, server: &Rc<KafkaServer>, stream: TcpStream, peer: SocketAddr) {
+        let admission = server.slots.borrow_mut().admit(Source::of(peer.ip()));
+        let id = match admission {
+            Admission::Taken(id) => id,
+            Admission::TakenFor(id, displaced) => {
+                KafkaCounters::add(&server.counters.connections_displaced, 1);
+                if let Some(task) = self.by_slot.remove(&displaced) {
+                    task.abort();
+                }
+                id
+            }
+            Admission::Refused => {
+                KafkaCounters::add(&server.counters.connections_refused, 1);
+                return;
+            }
+        };
+        KafkaCounters::add(&server.counters.connections_accepted, 1);
+        let task = self.tasks.spawn_local(connection(Rc::clone(server), stream, peer, id));
+        self.by_slot.insert(id, task);
     }
 }

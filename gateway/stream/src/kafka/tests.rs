@@ -4,6 +4,7 @@
 mod client;
 mod damage;
 mod oracle;
+mod secured;
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -34,6 +35,14 @@ struct Port {
 
 /// Serves a fresh log on a free port while the test runs.
 fn with_port<F: Future<Output = ()>>(log: LogConfig, test: impl FnOnce(Port) -> F) {
+    with_secured_port(log, Security::default(), test);
+}
+
+fn with_secured_port<F: Future<Output = ()>>(
+    log: LogConfig,
+    security: Security,
+    test: impl FnOnce(Port) -> F,
+) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     tokio::task::LocalSet::new().block_on(&runtime, async {
         let directory = tempfile::tempdir().unwrap();
@@ -54,6 +63,7 @@ fn with_port<F: Future<Output = ()>>(log: LogConfig, test: impl FnOnce(Port) -> 
             groups: GroupConfig { initial_delay: Duration::ZERO, ..GroupConfig::new(1) },
             clock: Rc::new(move || clock.get()),
             counters: Arc::clone(&counters),
+            security,
             unix_ms: Rc::new(|| 1_795_500_000_000),
             on_failure: Rc::new(|failure| println!("{failure}")),
         };

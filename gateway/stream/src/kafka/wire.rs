@@ -5,7 +5,8 @@
 //! which, so that whoever reads a request writes each field once (<https://kafka.apache.org/protocol#protocol_types>).
 //!
 //! Bounded by construction: strings and bytes are slices of the frame, and an array is only as long as what is left of
-//! the frame has room for, so nothing is allocated by a number from the network. Bytes that are left over after a
+//! the frame has room for, so nothing is allocated by a number from the network; all arrays of a request together have
+//! a bound, so that a megabyte of empty elements does not become fifty of structures. Bytes that are left over after a
 //! request are an error: a field that was forgotten would show up there.
 
 #[cfg(test)]
@@ -26,6 +27,9 @@ pub(super) enum WireError {
     /// Null where the protocol has none.
     #[error("a field is null that cannot be")]
     Null,
+    /// The arrays have more elements than any request has a reason for.
+    #[error("the arrays have more than {ELEMENTS_MAX} elements")]
+    TooMany,
     /// Strings are UTF-8.
     #[error("a string is not UTF-8")]
     NotUtf8,
@@ -34,6 +38,9 @@ pub(super) enum WireError {
     LeftOver(usize),
 }
 
+/// Most elements of all arrays of a request together. One takes far more memory than the byte that it may have come in.
+const ELEMENTS_MAX: usize = 4 * super::limits::PARTITIONS_PER_REQUEST_MAX;
+
 type Read<T> = Result<T, WireError>;
 
 /// A cursor over a frame.
@@ -41,11 +48,12 @@ type Read<T> = Result<T, WireError>;
 pub(super) struct Reader<'a> {
     bytes: &'a [u8],
     is_flexible: bool,
+    elements_left: usize,
 }
 
 impl<'a> Reader<'a> {
     pub(super) const fn new(bytes: &'a [u8], is_flexible: bool) -> Self {
-        Self { bytes, is_flexible }
+        Self { bytes, is_flexible, elements_left: ELEMENTS_MAX }
     }
 
     /// The header is classic in its client id and flexible in its tags: the caller switches.
@@ -144,6 +152,7 @@ impl<'a> Reader<'a> {
         if count > self.bytes.len() / element_bytes_min {
             return Err(WireError::Truncated);
         }
+        self.elements_left = self.elements_left.checked_sub(count).ok_or(WireError::TooMany)?;
         // It grows as elements are there, so a few large structures for many small claims are not reserved.
         let mut elements = Vec::new();
         for _ in 0..count {

@@ -1,6 +1,6 @@
 //! `ApiVersions`: what this side understands. The tag section stays empty: old librdkafka misreads a full one.
 
-use super::{APIS, error_code};
+use super::{APIS, Api, LOGIN_APIS, error_code};
 use crate::kafka::wire::{Reader, WireError, Writer};
 
 /// Nothing of the request matters.
@@ -13,10 +13,12 @@ pub(in crate::kafka) fn read(mut reader: Reader<'_>, version: i16) -> Result<(),
     reader.finish()
 }
 
-/// The table.
-pub(in crate::kafka) fn write(writer: &mut Writer, version: i16, error: i16) {
+/// The table; `has_logins`: with what a login needs.
+pub(in crate::kafka) fn write(writer: &mut Writer, version: i16, error: i16, has_logins: bool) {
     writer.int16(error);
-    writer.array(APIS, |writer, api| {
+    let login_apis: &[Api] = if has_logins { &LOGIN_APIS } else { &[] };
+    let apis: Vec<Api> = APIS.iter().chain(login_apis).copied().collect();
+    writer.array(apis, |writer, api| {
         writer.int16(api.key as i16);
         writer.int16(api.version_min);
         writer.int16(api.version_max);
@@ -29,8 +31,8 @@ pub(in crate::kafka) fn write(writer: &mut Writer, version: i16, error: i16) {
 }
 
 /// The answer to a version that is not known: as version 0, with an error and the table.
-pub(in crate::kafka) fn unknown_version(correlation_id: i32) -> Vec<u8> {
+pub(in crate::kafka) fn unknown_version(correlation_id: i32, has_logins: bool) -> Vec<u8> {
     let mut writer = Writer::new(correlation_id, false, false);
-    write(&mut writer, 0, error_code::UNSUPPORTED_VERSION);
+    write(&mut writer, 0, error_code::UNSUPPORTED_VERSION, has_logins);
     writer.finish()
 }

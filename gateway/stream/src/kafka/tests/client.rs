@@ -2,15 +2,20 @@
 
 use std::net::SocketAddr;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::kafka::wire::{Reader, Writer};
 use crate::record_batch::BatchHeader;
 
 pub(super) struct Client {
-    stream: TcpStream,
+    stream: Box<dyn Duplex>,
 }
+
+/// A stream, plain or encrypted.
+trait Duplex: AsyncRead + AsyncWrite + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Duplex for S {}
 
 /// The answer about the one partition that was asked for.
 #[derive(Debug)]
@@ -25,15 +30,20 @@ pub(super) struct Fetched {
 
 impl Client {
     pub(super) async fn connect(address: SocketAddr) -> Self {
-        Self { stream: TcpStream::connect(address).await.unwrap() }
+        Self::over(TcpStream::connect(address).await.unwrap())
+    }
+
+    pub(super) fn over(stream: impl AsyncRead + AsyncWrite + Unpin + 'static) -> Self {
+        Self { stream: Box::new(stream) }
     }
 
     /// Sends bytes, returns the response without its length; `None` if the connection ends.
     pub(super) async fn raw(&mut self, frame: &[u8]) -> Option<Vec<u8>> {
-        self.stream.write_all(frame).await.unwrap();
+        self.stream.write_all(frame).await.ok()?;
+        self.stream.flush().await.ok()?;
         let length = self.stream.read_u32().await.ok()?;
         let mut response = vec![0; length as usize];
-        self.stream.read_exact(&mut response).await.unwrap();
+        self.stream.read_exact(&mut response).await.ok()?;
         Some(response)
     }
 

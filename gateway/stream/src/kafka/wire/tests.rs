@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::kafka::api::{
     APIS, ApiKey, Frame, admin, configs, coordinator, fetch, group, list_offsets, metadata, offsets, produce,
-    versions,
+    sasl, versions,
 };
 
 /// Reads a frame as the server would, without answering it.
@@ -25,6 +25,8 @@ fn read_any(frame: &[u8]) -> Result<(), WireError> {
         ApiKey::LeaveGroup => group::read_leave(reader, version).map(drop),
         ApiKey::SyncGroup => group::read_sync(reader, version).map(drop),
         ApiKey::DescribeGroups => admin::read_describe_groups(reader, version).map(drop),
+        ApiKey::SaslHandshake => sasl::read_handshake(reader).map(drop),
+        ApiKey::SaslAuthenticate => sasl::read_authenticate(reader).map(drop),
         ApiKey::ListGroups => admin::read_list_groups(reader, version).map(drop),
         ApiKey::ApiVersions => versions::read(reader, version),
         ApiKey::DescribeConfigs => configs::read(reader, version).map(drop),
@@ -39,6 +41,16 @@ fn array_that_claims_more_than_the_frame_holds_is_refused() {
     frame.extend([0; 17]);
     frame.extend(i32::MAX.to_be_bytes());
     assert_eq!(read_any(&frame), Err(WireError::Truncated));
+}
+
+#[test]
+fn many_small_claims_do_not_become_many_structures() {
+    // Metadata 4 with 100,000 empty names, two bytes each.
+    let count = 100_000_u32;
+    let mut frame = vec![0, 3, 0, 4, 0, 0, 0, 1, 0xff, 0xff];
+    frame.extend(count.to_be_bytes());
+    frame.extend(vec![0; count as usize * 2 + 1]);
+    assert_eq!(read_any(&frame), Err(WireError::TooMany));
 }
 
 #[test]
