@@ -5,8 +5,8 @@ use std::process::ExitCode;
 
 use pulsegate::config::Config;
 use pulsegate::gateway;
-use pulsegate::kafka_security;
 use pulsegate::io::probe::{self, Severity};
+use pulsegate::kafka_security;
 use pulsegate_engine::detector::{Observation, Rhythm};
 
 use super::{EXIT_REFUSED, Failure};

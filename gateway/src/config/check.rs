@@ -10,7 +10,7 @@ use pulsegate_engine::detector::{Profile, Profiles};
 use super::kafka::{self, OpenKafka};
 use super::limits::{self, defaults};
 use super::profiles::{self, DefaultProfile, ProfileError};
-use super::raw::{FsyncPolicy, RawConfig, RawDetector, RawShards, RawStream};
+use super::raw::{FsyncPolicy, RawConfig, RawDetector, RawKafka, RawListen, RawShards, RawStream};
 use super::{Config, Detector, Listen, Probe, Shards, Stream};
 
 /// What is wrong with the configuration. Every message names the key, its value, the bound and what to do.
@@ -120,7 +120,7 @@ pub(super) fn check(raw: RawConfig) -> Result<Config, ConfigError> {
     Ok(Config {
         name: check_name(raw.name)?,
         data_dir: raw.data_dir.unwrap_or_else(|| PathBuf::from(defaults::DATA_DIR)),
-        listen: check_listen(&raw)?,
+        listen: check_listen(&raw.listen, &raw.kafka)?,
         shards: check_shards(&raw.shards)?,
         detector,
         profiles,
@@ -144,8 +144,7 @@ fn check_name(name: Option<String>) -> Result<String, ConfigError> {
     })
 }
 
-fn check_listen(config: &RawConfig) -> Result<Listen, ConfigError> {
-    let raw = &config.listen;
+fn check_listen(raw: &RawListen, raw_kafka: &RawKafka) -> Result<Listen, ConfigError> {
     let heartbeats = raw.heartbeats.unwrap_or_else(|| address(defaults::HEARTBEATS));
     let admin = raw.admin.unwrap_or_else(|| address(defaults::ADMIN));
     let kafka = raw.kafka.unwrap_or_else(|| address(defaults::KAFKA));
@@ -154,7 +153,7 @@ fn check_listen(config: &RawConfig) -> Result<Listen, ConfigError> {
             return Err(ConfigError::OpenNetwork { key, address });
         }
     }
-    kafka::check_reach(kafka, &config.kafka)?;
+    kafka::check_reach(kafka, raw_kafka)?;
     let kafka_advertised = raw.kafka_advertised.as_deref().map(check_advertised).transpose()?;
     if kafka.ip().is_unspecified() && kafka_advertised.is_none() {
         return Err(ConfigError::BadAdvertised { value: String::new() });
