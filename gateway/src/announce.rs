@@ -32,6 +32,14 @@ impl Announcer {
         Event::new(event_type, id, decided_at_unix_us)
     }
 
+    /// Retention removed events before a sink could send them. The sink and the count stand in `reason`.
+    #[must_use]
+    pub fn sink_lost(&mut self, sink: &str, events: u64, decided_at_unix_us: u64) -> Event {
+        let mut event = self.gateway(EventType::Other("gateway_sink_lost".into()), decided_at_unix_us);
+        event.reason = Some(format!("{sink}: {events} events").into());
+        event
+    }
+
     /// The event that tells this verdict of this shard.
     #[must_use]
     pub fn node(&mut self, shard: usize, verdict: &Verdict, wall: WallOffset) -> Event {

@@ -11,6 +11,7 @@ mod kafka;
 pub mod limits;
 pub mod profiles;
 pub mod raw;
+pub mod sinks;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -41,6 +42,8 @@ pub struct Config {
     pub nodes_max: u32,
     /// The event log.
     pub stream: Stream,
+    /// Where events are sent beside the log.
+    pub sinks: sinks::Sinks,
     /// What secures the Kafka port.
     pub kafka: Kafka,
 }

@@ -4,6 +4,8 @@
 //! <data-dir>/epoch            a number, one more at every start; fences events of an earlier run
 //! <data-dir>/endpoints.json   addresses and process id of the gateway that runs here
 //! <data-dir>/stream/          the event log (pulsegate-stream)
+//! <data-dir>/stream/log-id    which log this is, made up once; cursors of sinks name it
+//! <data-dir>/sinks/           cursors and dead letters of sinks
 //! <data-dir>/groups/          what Kafka consumer groups have committed (pulsegate-stream)
 //! ```
 //!
@@ -11,7 +13,7 @@
 //! one, whatever happens in between.
 
 use std::fs::{self, File};
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -79,6 +81,40 @@ pub fn groups_dir(data_dir: &Path) -> PathBuf {
     data_dir.join("groups")
 }
 
+/// The directory of the sinks' cursors and dead letters below the data directory.
+#[must_use]
+pub fn sinks_dir(data_dir: &Path) -> PathBuf {
+    data_dir.join("sinks")
+}
+
+/// The identity of the event log: made up when it is first asked for, and kept beside the log's segments, so that it goes
+/// when they go.
+///
+/// # Errors
+/// When the file system refuses.
+pub fn log_identity(data_dir: &Path) -> Result<String, DataDirError> {
+    let path = stream_dir(data_dir).join("log-id");
+    if let Some(text) = read_optional(&path)? {
+        return Ok(String::from_utf8_lossy(&text).trim().to_owned());
+    }
+    let mut random = [0; 16];
+    let source = Path::new("/dev/urandom");
+    let filled = File::open(source).and_then(|mut file| file.read_exact(&mut random));
+    filled.map_err(|error| io_error(source, "reading", error))?;
+    let identity: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
+    replace(&path, format!("{identity}\n").as_bytes())?;
+    Ok(identity)
+}
+
+/// The contents of a file; `None` if there is none.
+pub(crate) fn read_optional(path: &Path) -> Result<Option<Vec<u8>>, DataDirError> {
+    match fs::read(path) {
+        Ok(contents) => Ok(Some(contents)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(io_error(path, "reading", source)),
+    }
+}
+
 /// Makes the data directory if it is not there.
 ///
 /// # Errors
@@ -131,7 +167,8 @@ pub fn remove_endpoints(data_dir: &Path) {
     let _ = fs::remove_file(data_dir.join("endpoints.json"));
 }
 
-fn replace(path: &Path, contents: &[u8]) -> Result<(), DataDirError> {
+/// Puts `contents` into the place of a file, whole and on disk, or leaves the old one.
+pub(crate) fn replace(path: &Path, contents: &[u8]) -> Result<(), DataDirError> {
     let temporary = path.with_extension("new");
     let write = || -> std::io::Result<()> {
         let mut file = File::create(&temporary)?;
@@ -157,6 +194,16 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         assert_eq!(begin_epoch(directory.path()).unwrap(), 1);
         assert_eq!(begin_epoch(directory.path()).unwrap(), 2);
+    }
+
+    #[test]
+    fn log_has_one_identity_and_a_new_log_another() {
+        let directory = tempfile::tempdir().unwrap();
+        fs::create_dir(stream_dir(directory.path())).unwrap();
+        let identity = log_identity(directory.path()).unwrap();
+        assert_eq!((log_identity(directory.path()).unwrap(), identity.len()), (identity.clone(), 32));
+        fs::remove_file(stream_dir(directory.path()).join("log-id")).unwrap();
+        assert_ne!(log_identity(directory.path()).unwrap(), identity);
     }
 
     #[test]

@@ -27,6 +27,9 @@ use listeners::Listeners;
 /// Name of the topic that holds all events.
 pub const EVENTS_TOPIC: &str = "pulsegate.events";
 
+/// Name of the topic that holds the latest state of each node.
+pub const NODES_TOPIC: &str = "pulsegate.nodes";
+
 /// Why a gateway did not start, or ended in disorder.
 #[derive(Debug, thiserror::Error)]
 pub enum GatewayError {
@@ -69,6 +72,9 @@ pub enum GatewayError {
     /// The event log.
     #[error("event log: {0}")]
     Log(#[from] LogError),
+    /// A sink.
+    #[error(transparent)]
+    Sink(#[from] crate::sinks::SinkError),
     /// The committed offsets of Kafka consumers.
     #[error("committed offsets of consumer groups: {0}")]
     Offsets(#[from] OffsetStoreError),

@@ -27,6 +27,7 @@ pub mod publisher;
 pub mod second_opinion;
 pub mod shard;
 pub mod signal;
+pub mod sinks;
 pub mod status;
 mod sync;
 pub mod tcp;

@@ -3,6 +3,8 @@
 //! Nothing is counted here. At each scrape the numbers of all shards are copied into a recorder of this module's own,
 //! so two gateways in one process (a test) do not mix, and a gateway that nobody scrapes pays nothing.
 
+mod sinks;
+
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use metrics::{Label, counter, describe_counter, describe_gauge, gauge};
@@ -56,6 +58,7 @@ impl MetricsPage {
             .absolute(read(&stream.commits_failed));
         counter!("pulsegate_stream_records_retired_total").absolute(read(&stream.records_retired));
         self.copy_kafka();
+        self.observed.sinks.iter().for_each(|sink| sinks::copy(sink));
         gauge!("pulsegate_events_waiting").set(as_float(self.observed.events_waiting()));
         gauge!("pulsegate_publish_latency_us_max").set(as_float(read(&stream.publish_latency_us_max)));
         counter!("process_cpu_us_total").absolute(cpu_us);
@@ -147,6 +150,7 @@ fn describe() {
     );
     describe_counter!("pulsegate_stream_records_retired_total", "Records removed by retention.");
     describe_kafka();
+    sinks::describe();
     describe_gauge!("pulsegate_events_waiting", "Verdicts whose events are not on disk yet.");
     describe_gauge!("pulsegate_publish_latency_us_max", "Longest time from a verdict to its event on disk.");
     describe_counter!("process_cpu_us_total", "CPU time of the process in microseconds.");

@@ -16,6 +16,7 @@ use crate::announce::Announcer;
 use crate::io::Clock;
 use crate::io::control_wake::ControlSleep;
 use crate::outbox::Outbox;
+use crate::sinks::losses::Losses;
 use crate::status::StreamGauges;
 
 /// Events in one group commit at most.
@@ -53,6 +54,8 @@ pub struct Publisher {
     /// The oldest of these verdicts.
     oldest: Option<Timestamp>,
     sync: SyncPolicy,
+    /// What sinks have lost and nobody has been told.
+    losses: Arc<Losses>,
     /// Something was appended since the last sync, under a policy that syncs by the clock.
     is_unsynced: bool,
 }
@@ -79,8 +82,14 @@ impl Publisher {
             verdicts: 0,
             oldest: None,
             sync,
+            losses: Arc::default(),
             is_unsynced: false,
         }
+    }
+
+    /// Announces these from now on.
+    pub fn announce_losses(&mut self, losses: Arc<Losses>) {
+        self.losses = losses;
     }
 
     /// Writes an event about the gateway itself.
@@ -118,6 +127,10 @@ impl Publisher {
     /// Takes verdicts from all outboxes until a commit is full; true when there is something to commit.
     fn gather(&mut self) -> bool {
         let wall = self.clock.wall_offset();
+        for (sink, events) in self.losses.take() {
+            let event = self.announcer.sink_lost(&sink, events, wall.unix_us(self.clock.now()));
+            self.records.push(record(&event));
+        }
         for (shard, outbox) in self.outboxes.iter().enumerate() {
             while self.records.len() < EVENTS_PER_COMMIT_MAX {
                 let Some(verdict) = outbox.take() else { break };

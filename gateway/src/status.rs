@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use crate::config::Detector;
 use crate::counters::{Cell, CounterPage, sum, sum_rejected};
+use crate::sinks::progress::{SinkProgress, SinkStatus};
 
 /// Numbers of the control thread. One writer, the publisher; relaxed for the same reason as [`CounterPage`].
 #[derive(Debug, Default)]
@@ -65,6 +66,8 @@ pub struct Observed {
     pub stream: Arc<StreamGauges>,
     /// Numbers of the Kafka port.
     pub kafka: Arc<KafkaCounters>,
+    /// What the sinks have done.
+    pub sinks: Arc<[Arc<SinkProgress>]>,
 }
 
 /// The answer to `GET /v1/status`.
@@ -108,6 +111,8 @@ pub struct Status {
     pub cpu_us: u64,
     /// Nodes by state.
     pub nodes: Nodes,
+    /// Where events are sent beside the log.
+    pub sinks: Vec<SinkStatus>,
 }
 
 /// Nodes by state.
@@ -159,6 +164,7 @@ impl Observed {
                 failed: cell(Cell::NodesFailed),
                 left: cell(Cell::NodesLeft),
             },
+            sinks: self.sinks.iter().map(|sink| sink.status()).collect(),
         }
     }
 

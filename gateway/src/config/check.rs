@@ -99,6 +99,16 @@ pub enum ConfigError {
     /// A profile, or a rule that gives one.
     #[error(transparent)]
     Profile(#[from] ProfileError),
+    /// A key of a sink.
+    #[error("config key `{key}` = {value}: must be {bound}")]
+    BadSink {
+        /// Full name of the key.
+        key: String,
+        /// What was given, unless it may be secret.
+        value: String,
+        /// What is allowed.
+        bound: String,
+    },
     /// The gateway's name would not fit an event.
     #[error("config key `name` = {value:?}: {minimum} to {maximum} characters out of a-z A-Z 0-9 . _ -")]
     BadName {
@@ -128,6 +138,7 @@ pub(super) fn check(raw: RawConfig) -> Result<Config, ConfigError> {
         nodes_max: small(nodes_max),
         stream: check_stream(&raw.stream)?,
         kafka: kafka::settings(&raw.kafka),
+        sinks: super::sinks::check(raw.sinks)?,
     })
 }
 

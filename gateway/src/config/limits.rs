@@ -76,3 +76,47 @@ pub mod defaults {
     /// 1 GiB a partition.
     pub const RETENTION_BYTES: u64 = 1_073_741_824;
 }
+
+/// Ranges and defaults of sinks.
+pub mod sinks {
+    use std::ops::RangeInclusive;
+
+    /// Bytes of a topic's name, as in Kafka.
+    pub const TOPIC_BYTES: RangeInclusive<u64> = 1..=249;
+    /// Records that are sent and not acknowledged.
+    pub const IN_FLIGHT_MAX: RangeInclusive<u64> = 1..=100_000;
+    /// At 1 KiB an event: 10 MiB.
+    pub const IN_FLIGHT_MAX_DEFAULT: u64 = 10_000;
+    /// Wait for others to share a request with.
+    pub const LINGER_MS: RangeInclusive<u64> = 0..=1_000;
+    /// Short beside a detection time.
+    pub const LINGER_MS_DEFAULT: u64 = 5;
+    /// Delivery at a stop.
+    pub const STOP_WAIT_MS: RangeInclusive<u64> = 0..=60_000;
+    /// Enough for the last events of a target that is well.
+    pub const STOP_WAIT_MS_DEFAULT: u64 = 2_000;
+    /// Threads of a webhook.
+    pub const WORKERS: RangeInclusive<u64> = 1..=64;
+    /// One a partition, by default.
+    pub const WORKERS_DEFAULT: u64 = 4;
+    /// Events of a request.
+    pub const BATCH_EVENTS_MAX: RangeInclusive<u64> = 1..=1_000;
+    /// About 100 KiB.
+    pub const BATCH_EVENTS_MAX_DEFAULT: u64 = 100;
+    /// How long a request may take.
+    pub const TIMEOUT_MS: RangeInclusive<u64> = 100..=120_000;
+    /// Ten seconds.
+    pub const TIMEOUT_MS_DEFAULT: u64 = 10_000;
+    /// Waits between tries.
+    pub const RETRY_MS: RangeInclusive<u64> = 10..=3_600_000;
+    /// The first.
+    pub const RETRY_MS_MIN_DEFAULT: u64 = 200;
+    /// The longest.
+    pub const RETRY_MS_MAX_DEFAULT: u64 = 30_000;
+    /// Tries until an event is given up; 0: never.
+    pub const ATTEMPTS_MAX: RangeInclusive<u64> = 0..=1_000_000;
+    /// Dead-letter file.
+    pub const DEAD_LETTER_BYTES_MAX: RangeInclusive<u64> = 0..=1_073_741_824;
+    /// 64 MiB.
+    pub const DEAD_LETTER_BYTES_MAX_DEFAULT: u64 = 67_108_864;
+}

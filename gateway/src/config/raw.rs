@@ -9,6 +9,7 @@ use serde::Deserialize;
 
 use super::ConfigError;
 use super::profiles::{RawProfile, RawRule};
+use super::sinks::RawSinks;
 
 /// The file.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -34,6 +35,8 @@ pub struct RawConfig {
     pub registry: RawRegistry,
     /// `[stream]`
     pub stream: RawStream,
+    /// `[sinks]`
+    pub sinks: RawSinks,
     /// `[kafka]`
     pub kafka: RawKafka,
 }

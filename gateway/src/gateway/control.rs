@@ -2,11 +2,12 @@
 //! port and on the Kafka port, takes heartbeats over TCP, until a signal ends it all.
 
 use std::net::TcpListener;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use pulsegate_codec::event::EventType;
 use pulsegate_stream::kafka::Security;
-use pulsegate_stream::{EventLog, LogConfig, RecoveryReport, Storage, SyncPolicy};
+use pulsegate_stream::{EventLog, LogConfig, LogView, RecoveryReport, Storage, SyncPolicy};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
 
@@ -20,6 +21,9 @@ use crate::data_dir::{self, Endpoints};
 use crate::io::control_wake::ControlWake;
 use crate::io::{Clock, ReceiverKind};
 use crate::publisher::Publisher;
+use crate::sinks::committed::{self, Committed};
+use crate::sinks::losses::Losses;
+use crate::sinks::{Sinks, Surroundings};
 use crate::status::{Facts, NamedPage, Observed, StreamGauges};
 use crate::{admin, kafka_security, tcp};
 
@@ -35,6 +39,9 @@ pub(super) async fn serve(
     let sync = log_config.sync;
     let storage = storage(reception.kind);
     let log = open_log(config, log_config, storage.clone()).await?;
+    let control = ControlWake::new().map_err(system("creating an eventfd"))?;
+    let losses = Arc::new(Losses::new(control.clone()));
+    let sinks = start_sinks(config, &log, &losses, clock)?;
     let endpoints = Endpoints {
         heartbeats: listeners.heartbeats.local_address,
         admin: listeners.admin_address,
@@ -42,10 +49,10 @@ pub(super) async fn serve(
         process_id: std::process::id(),
         epoch: data_dir::begin_epoch(&config.data_dir)?,
     };
-    let control = ControlWake::new().map_err(system("creating an eventfd"))?;
     let mut shards = Shards::start(config, reception.kind, listeners.heartbeats, clock, &control)?;
     let tcp_page = Arc::new(CounterPage::default());
-    let observed = observe(config, &reception, endpoints.epoch, &shards, &tcp_page);
+    let mut observed = observe(config, &reception, endpoints.epoch, &shards, &tcp_page);
+    observed.sinks = sinks.running.progress();
     let announcer = Announcer::new(config.name.clone(), endpoints.epoch, config.profiles.clone());
     let gauges = Arc::clone(&observed.stream);
     let kafka_counters = Arc::clone(&observed.kafka);
@@ -53,6 +60,7 @@ pub(super) async fn serve(
     let port = kafka::Port { address: endpoints.kafka, security, counters: kafka_counters };
     let kafka = kafka::server(config, storage, log.view(), port, clock).await?;
     let mut publisher = Publisher::new(announcer, log, sync, shards.outboxes(), gauges, clock);
+    publisher.announce_losses(losses);
     publisher.announce(EventType::GatewayStarted).await?;
     let admin = spawn(listeners.admin, |listener| admin::serve(listener, observed))?;
     let kafka = spawn(listeners.kafka, |listener| kafka.serve(listener))?;
@@ -72,9 +80,48 @@ pub(super) async fn serve(
     tcp.abort();
     data_dir::remove_endpoints(&config.data_dir);
     shards.join()?;
+    sinks.stop().await;
     published?;
     tracing::info!("stopped; every event is on disk");
     Ok(())
+}
+
+/// The sinks, and the task that tells them what is committed.
+struct RunningSinks {
+    running: Sinks,
+    committed: Arc<Committed>,
+    view: Rc<LogView>,
+    follower: JoinHandle<()>,
+}
+
+fn start_sinks(
+    config: &Config,
+    log: &EventLog,
+    losses: &Arc<Losses>,
+    clock: Clock,
+) -> Result<RunningSinks, GatewayError> {
+    let view = log.view();
+    let committed = Arc::new(Committed::new(&[(view.topic(), view.partition_count())]));
+    committed.copy(&view);
+    let surroundings = Surroundings {
+        data_dir: config.data_dir.clone(),
+        committed: Arc::clone(&committed),
+        losses: Arc::clone(losses),
+        clock,
+    };
+    let running = Sinks::start(&config.sinks, &surroundings)?;
+    let follower = tokio::task::spawn_local(committed::follow(Rc::clone(&view), Arc::clone(&committed)));
+    Ok(RunningSinks { running, committed, view, follower })
+}
+
+impl RunningSinks {
+    /// Lets the sinks deliver what is there, for as long as each may.
+    async fn stop(self) {
+        self.follower.abort();
+        self.committed.copy(&self.view);
+        // A panic in there was logged by the sink's own thread.
+        let _ = tokio::task::spawn_blocking(|| self.running.stop()).await;
+    }
 }
 
 fn system(action: &'static str) -> impl FnOnce(std::io::Error) -> GatewayError {
@@ -119,6 +166,7 @@ fn observe(
         pages: of_shards.chain([of_tcp]).collect(),
         stream: Arc::new(StreamGauges::default()),
         kafka: Arc::default(),
+        sinks: Arc::default(),
     }
 }
 
