@@ -17,6 +17,8 @@ const LABEL: u32 = 3;
 const INTERVAL_MS: u32 = 4;
 const PROFILE: u32 = 5;
 const SERVICE: u32 = 6;
+const ROUND_TRIP_TIME_US: u32 = 7;
+const PROBE: u32 = 8;
 
 const LABEL_KEY: u32 = 1;
 const LABEL_VALUE: u32 = 2;
@@ -36,6 +38,10 @@ pub struct NodeDescriptor<'a> {
     pub profile: &'a str,
     /// What runs on the node. At most [`crate::limits::SERVICES_PER_NODE_MAX`]; none is empty.
     pub services: Vec<&'a str>,
+    /// Round-trip time to the gateway as the sender measured it; 0 means not known.
+    pub round_trip_time_us: u32,
+    /// What to ask when the node falls silent, such as `tcp://host:port`; empty means nothing.
+    pub probe: &'a str,
 }
 
 impl<'a> NodeDescriptor<'a> {
@@ -65,7 +71,11 @@ impl<'a> NodeDescriptor<'a> {
                     service_count += 1;
                     faults.note_if(text.is_empty(), RejectReason::BadText);
                 }
-                DescriptorField::Zone(_) | DescriptorField::Profile(_) | DescriptorField::IntervalMs(_) => {}
+                DescriptorField::Zone(_)
+                | DescriptorField::Profile(_)
+                | DescriptorField::Probe(_)
+                | DescriptorField::IntervalMs(_)
+                | DescriptorField::RoundTripTimeUs(_) => {}
             }
         }
         faults.note_if(name.is_empty(), RejectReason::BadText);
@@ -86,6 +96,10 @@ impl<'a> NodeDescriptor<'a> {
                 DescriptorField::IntervalMs(interval_ms) => descriptor.interval_ms = interval_ms,
                 DescriptorField::Profile(text) => descriptor.profile = text,
                 DescriptorField::Service(text) => descriptor.services.push(text),
+                DescriptorField::RoundTripTimeUs(round_trip_time_us) => {
+                    descriptor.round_trip_time_us = round_trip_time_us;
+                }
+                DescriptorField::Probe(text) => descriptor.probe = text,
             }
         }
         descriptor
@@ -94,7 +108,7 @@ impl<'a> NodeDescriptor<'a> {
     /// Whether every text has a length that the wire allows.
     pub(crate) fn has_valid_texts(&self) -> bool {
         let may_be_empty =
-            [self.zone, self.profile].into_iter().chain(self.labels.iter().map(|label| label.1));
+            [self.zone, self.profile, self.probe].into_iter().chain(self.labels.iter().map(|label| label.1));
         let must_not_be_empty = [self.name]
             .into_iter()
             .chain(self.labels.iter().map(|label| label.0))
@@ -123,6 +137,8 @@ impl<'a> NodeDescriptor<'a> {
         for service in &self.services {
             put_bytes_field(SERVICE, service.as_bytes(), target);
         }
+        put_varint_field(ROUND_TRIP_TIME_US, self.round_trip_time_us.into(), target);
+        put_text(PROBE, self.probe, target);
     }
 
     /// Bytes that [`Self::write`] appends.
@@ -139,6 +155,8 @@ impl<'a> NodeDescriptor<'a> {
             + varint_field_bytes(self.interval_ms.into())
             + text_bytes(self.profile)
             + self.services.iter().map(|service| bytes_field_bytes(service.len())).sum::<usize>()
+            + varint_field_bytes(self.round_trip_time_us.into())
+            + text_bytes(self.probe)
     }
 }
 
@@ -150,6 +168,8 @@ enum DescriptorField<'a> {
     IntervalMs(u32),
     Profile(&'a str),
     Service(&'a str),
+    RoundTripTimeUs(u32),
+    Probe(&'a str),
 }
 
 /// Reads a descriptor field by field, skipping what it does not know.
@@ -174,6 +194,8 @@ impl<'a> DescriptorFields<'a> {
                 INTERVAL_MS => DescriptorField::IntervalMs(faults.u32(value.varint()?)),
                 PROFILE => DescriptorField::Profile(read_text(value.bytes()?, faults)),
                 SERVICE => DescriptorField::Service(read_text(value.bytes()?, faults)),
+                ROUND_TRIP_TIME_US => DescriptorField::RoundTripTimeUs(faults.u32(value.varint()?)),
+                PROBE => DescriptorField::Probe(read_text(value.bytes()?, faults)),
                 _ => continue,
             }));
         }

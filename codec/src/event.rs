@@ -22,6 +22,8 @@
 //!
 //! This module does not decide anything and does not know the engine: the gateway maps verdicts to events.
 
+mod event_type;
+mod protobuf;
 mod record;
 mod rfc3339;
 #[cfg(test)]
@@ -31,110 +33,14 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
 use crate::batch::DepartureReason;
 use crate::identity::NodeId;
 
-pub use record::EventRecord;
+pub use event_type::EventType;
+pub use record::{EventRecord, ValueFormat};
 pub use rfc3339::{rfc3339_from_unix_us, unix_us_from_rfc3339};
-
-/// What happened, in one word. Words that begin with `gateway_` or `zone_` are about a gateway or a zone; all others
-/// are about a node.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
-pub enum EventType {
-    /// A node counts from now on.
-    Joined,
-    /// Silent past its suspect deadline.
-    Suspected,
-    /// Silent past its failed deadline.
-    Failed,
-    /// A suspect or failed node was heard again, in the same incarnation.
-    Recovered,
-    /// A node came back with a greater incarnation.
-    Restarted,
-    /// A node said goodbye.
-    Left,
-    /// The gateway no longer knows the node.
-    Forgotten,
-    /// A gateway began an epoch.
-    GatewayStarted,
-    /// A gateway ended its epoch in good order.
-    GatewayStopped,
-    /// A word that this version does not know. A consumer passes it on or ignores it.
-    Other(Box<str>),
-}
-
-impl EventType {
-    /// The types that this version knows.
-    pub const KNOWN: [Self; 9] = [
-        Self::Joined,
-        Self::Suspected,
-        Self::Failed,
-        Self::Recovered,
-        Self::Restarted,
-        Self::Left,
-        Self::Forgotten,
-        Self::GatewayStarted,
-        Self::GatewayStopped,
-    ];
-
-    /// The word in the field `type`.
-    #[must_use]
-    pub fn word(&self) -> &str {
-        match self {
-            Self::Joined => "joined",
-            Self::Suspected => "suspected",
-            Self::Failed => "failed",
-            Self::Recovered => "recovered",
-            Self::Restarted => "restarted",
-            Self::Left => "left",
-            Self::Forgotten => "forgotten",
-            Self::GatewayStarted => "gateway_started",
-            Self::GatewayStopped => "gateway_stopped",
-            Self::Other(word) => word,
-        }
-    }
-
-    /// The type with this word; [`Self::Other`] if this version does not know it.
-    #[must_use]
-    pub fn from_word(word: &str) -> Self {
-        match Self::KNOWN.iter().find(|known| known.word() == word) {
-            Some(known) => known.clone(),
-            None => Self::Other(word.into()),
-        }
-    }
-
-    /// What the event is about (`node`, `gateway` or `zone`) and the rest of the word.
-    #[must_use]
-    pub fn entity_and_change(&self) -> (&'static str, &str) {
-        let word = self.word();
-        for (prefix, entity) in [("gateway_", "gateway"), ("zone_", "zone")] {
-            if let Some(change) = word.strip_prefix(prefix) {
-                return (entity, change);
-            }
-        }
-        ("node", word)
-    }
-}
-
-impl fmt::Display for EventType {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(self.word())
-    }
-}
-
-impl Serialize for EventType {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.word())
-    }
-}
-
-impl<'de> Deserialize<'de> for EventType {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Ok(Self::from_word(&Cow::<str>::deserialize(deserializer)?))
-    }
-}
 
 /// One of a small set of words that may grow, such as a state or a detector's name.
 pub type Word = Cow<'static, str>;
@@ -199,7 +105,7 @@ pub struct Event {
     /// Silence after which the node counts as failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failed_timeout_ms: Option<u64>,
-    /// How the deadlines were chosen: `fixed`.
+    /// How the deadlines were chosen: `fixed`, `ewma` or `phi`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detector: Option<Word>,
     /// Sequence of the last heartbeat that was accepted before the event; absent for a node that does not count.
@@ -214,6 +120,66 @@ pub struct Event {
     /// When a node that left means to be back, from its goodbye.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expected_return_ms: Option<u64>,
+    /// The node's state after the event: `new`, `alive`, `suspect`, `failed` or `left`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<Word>,
+    /// What many events have in common: all failures that one `group_failed` explains carry its id here.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub cause_id: String,
+    /// What the nodes of a group share: `zone`, `shard`, or the key of a label.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub dimension: String,
+    /// The shared value of that dimension.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub value: String,
+    /// How many nodes of the group or zone failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub count: Option<u32>,
+    /// How many nodes the group or zone has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub members: Option<u32>,
+    /// How long the event was held back before it was told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held_us: Option<u64>,
+    /// The timeout profile that the node was held to.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub profile: String,
+    /// Mean time between the node's heartbeats, as learnt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mean_us: Option<u64>,
+    /// Deviation of that time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deviation_us: Option<u64>,
+    /// The threshold of the phi detector in thousandths.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phi_threshold_milli: Option<u32>,
+    /// The round-trip time that the node reported.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub round_trip_time_us: Option<u32>,
+    /// The node's counter of work done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub progress: Option<u64>,
+    /// The node's work that waits to be done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pending: Option<u32>,
+    /// How often the node changed while its changes were not told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub flap_count: Option<u32>,
+    /// How long the gateway did not run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pause_us: Option<u64>,
+    /// How much was lost: datagrams, or events that a sink did not get.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dropped: Option<u64>,
+    /// The senders that speak in one node's name: 16 hexadecimal digits each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sources: Vec<String>,
+    /// What the second opinion said: `answered` or `silent`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub probe: Option<Word>,
+    /// Name of the sink.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub sink: String,
 }
 
 impl Event {
@@ -246,24 +212,64 @@ impl Event {
             intervals_missed: None,
             reason: None,
             expected_return_ms: None,
+            state: None,
+            cause_id: String::new(),
+            dimension: String::new(),
+            value: String::new(),
+            count: None,
+            members: None,
+            held_us: None,
+            profile: String::new(),
+            mean_us: None,
+            deviation_us: None,
+            phi_threshold_milli: None,
+            round_trip_time_us: None,
+            progress: None,
+            pending: None,
+            flap_count: None,
+            pause_us: None,
+            dropped: None,
+            sources: Vec::new(),
+            probe: None,
+            sink: String::new(),
         }
     }
 
-    /// Reads the value of a record. Fields that this version does not know are ignored.
+    /// Reads the value of a record whose header `content-type` is this; JSON if it has none.
+    ///
+    /// # Errors
+    /// If the form is not known, or the bytes are not an event in that form.
+    pub fn decode(content_type: Option<&[u8]>, value: &[u8]) -> Result<Self, EventError> {
+        let Some(content_type) = content_type else { return Self::from_json(value) };
+        // Parameters, such as a character set, may follow.
+        let essence = content_type.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
+        let is = |format: ValueFormat| essence.eq_ignore_ascii_case(format.content_type().as_bytes());
+        if is(ValueFormat::Json) {
+            Self::from_json(value)
+        } else if is(ValueFormat::Protobuf) {
+            Self::from_protobuf(value)
+        } else {
+            Err(EventError::ContentType(String::from_utf8_lossy(content_type).into_owned()))
+        }
+    }
+
+    /// Reads JSON. Fields that this version does not know are ignored.
     ///
     /// # Errors
     /// If the bytes are not a JSON object with at least the fields that every event has, each of its type.
     pub fn from_json(value: &[u8]) -> Result<Self, EventError> {
-        serde_json::from_slice(value).map_err(EventError)
+        serde_json::from_slice(value).map_err(EventError::Json)
     }
 
-    /// What the event is about: the node, else the zone or the gateway. It is the record's key and `ce_subject`.
+    /// What the event is about: the node, else the zone, the gateway, or the group as `dimension=value`. It is the
+    /// record's key and `ce_subject`.
     #[must_use]
-    pub fn subject(&self) -> &str {
+    pub fn subject(&self) -> Cow<'_, str> {
         match self.event_type.entity_and_change().0 {
-            "gateway" => &self.gateway,
-            "zone" => &self.zone,
-            _ => &self.node,
+            "gateway" => Cow::from(&self.gateway),
+            "zone" => Cow::from(&self.zone),
+            "group" => format!("{}={}", self.dimension, self.value).into(),
+            _ => Cow::from(&self.node),
         }
     }
 }
@@ -288,8 +294,23 @@ impl fmt::Display for EventId {
 
 /// The value of a record is not an event.
 #[derive(Debug, thiserror::Error)]
-#[error("not an event: {0}")]
-pub struct EventError(#[source] serde_json::Error);
+pub enum EventError {
+    /// Not the JSON of an event.
+    #[error("not an event: {0}")]
+    Json(#[source] serde_json::Error),
+    /// Not the protobuf of an event.
+    #[error("not an event: {0}")]
+    Protobuf(#[source] prost::DecodeError),
+    /// Protobuf without what every event has.
+    #[error("not an event: `type` or `gateway` is missing")]
+    Incomplete,
+    /// A node id that is none.
+    #[error("not an event: node_id {0:?} is not 16 hexadecimal digits")]
+    NodeId(String),
+    /// Neither of the two forms.
+    #[error("not an event: content-type {0:?} is neither application/json nor application/protobuf")]
+    ContentType(String),
+}
 
 /// The word for [`Event::reason`].
 #[must_use]

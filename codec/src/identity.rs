@@ -46,7 +46,9 @@ impl FromStr for NodeId {
 
     /// Reads what `Display` writes.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        u64::from_str_radix(text, 16).map(Self)
+        // The standard parser takes a sign, which `Display` never writes: let it stumble over one more.
+        let digits = if text.starts_with('+') { "+" } else { text };
+        u64::from_str_radix(digits, 16).map(Self)
     }
 }
 

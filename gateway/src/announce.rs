@@ -4,7 +4,8 @@
 //! the two clocks comes in by argument.
 
 use pulsegate_codec::event::{Event, EventId, EventType, departure_reason_word};
-use pulsegate_engine::{Profiles, Verdict, VerdictKind};
+use pulsegate_engine::detector::Method;
+use pulsegate_engine::{NodeState, Profiles, Verdict, VerdictKind};
 
 use crate::io::clock::WallOffset;
 
@@ -32,11 +33,12 @@ impl Announcer {
         Event::new(event_type, id, decided_at_unix_us)
     }
 
-    /// Retention removed events before a sink could send them. The sink and the count stand in `reason`.
+    /// Retention removed events before a sink could send them.
     #[must_use]
     pub fn sink_lost(&mut self, sink: &str, events: u64, decided_at_unix_us: u64) -> Event {
-        let mut event = self.gateway(EventType::Other("gateway_sink_lost".into()), decided_at_unix_us);
-        event.reason = Some(format!("{sink}: {events} events").into());
+        let mut event = self.gateway(EventType::GatewaySinkLost, decided_at_unix_us);
+        event.sink = sink.to_owned();
+        event.dropped = Some(events);
         event
     }
 
@@ -60,11 +62,19 @@ impl Announcer {
         event.event_sequence = Some(verdict.event_sequence);
         event.shard = u32::try_from(shard).ok();
         event.previous = Some(verdict.previous.label().into());
+        event.state = state_after(verdict.kind).map(Into::into);
         event.interval_ms = Some(evidence.interval_ms);
         event.suspect_timeout_ms = Some(milliseconds(evidence.terms.suspect_timeout));
         event.failed_timeout_ms = Some(milliseconds(evidence.terms.failed_timeout));
         let profile = self.profiles.detector(evidence.terms.profile).profile();
         event.detector = Some(profile.method.label().into());
+        event.profile = profile.name.to_string();
+        if profile.method == Method::Phi {
+            event.phi_threshold_milli = Some(thousandths(profile.failed));
+        }
+        event.mean_us = evidence.terms.mean_us.map(u64::from);
+        event.deviation_us = evidence.terms.deviation_us.map(u64::from);
+        event.round_trip_time_us = evidence.terms.round_trip_us;
         event.last_seen_unix_us = Some(wall.unix_us(evidence.last_seen));
         event.silence_us = Some(microseconds(verdict.decided_at.since(evidence.last_seen)));
         event.last_sequence = Some(evidence.last_sequence.0).filter(|sequence| *sequence != 0);
@@ -96,6 +106,27 @@ const fn event_type(kind: VerdictKind) -> EventType {
         VerdictKind::Left { .. } => EventType::Left,
         VerdictKind::Forgotten => EventType::Forgotten,
     }
+}
+
+/// Where the node stands after it; `None` when it is no longer known.
+const fn state_after(kind: VerdictKind) -> Option<&'static str> {
+    let state = match kind {
+        VerdictKind::Joined | VerdictKind::Recovered | VerdictKind::Restarted => NodeState::Alive,
+        VerdictKind::Suspected => NodeState::Suspect,
+        VerdictKind::Failed => NodeState::Failed,
+        VerdictKind::Left { .. } => NodeState::Left,
+        VerdictKind::Forgotten => return None,
+    };
+    Some(state.label())
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a threshold is small and positive"
+)]
+fn thousandths(threshold: f64) -> u32 {
+    (threshold * 1e3).round() as u32
 }
 
 /// Rounded up, as deadlines are.

@@ -18,6 +18,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use check::ConfigError;
+use pulsegate_codec::event::ValueFormat;
 use pulsegate_engine::detector::Profiles;
 pub use raw::{FsyncPolicy, IoChoice, ProbeReach};
 
@@ -135,6 +136,8 @@ pub struct Stream {
     pub retention_bytes: u64,
     /// When events are forced to disk.
     pub fsync: FsyncPolicy,
+    /// The form of the events.
+    pub values: ValueFormat,
 }
 
 impl Config {

@@ -35,7 +35,7 @@ pub enum Parcel {
     /// The node's probe was answered (`prober.rs`).
     ProbeAnswer(NodeId),
     /// A descriptor. Boxed: it is rare and large, and the queue's slots are as large as the largest parcel.
-    Facts(Box<NodeFacts>),
+    Description(Box<Description>),
 }
 
 /// The queue of one shard.
@@ -130,28 +130,42 @@ impl Dispatch {
     }
 }
 
-/// An owned copy of a descriptor.
-#[must_use]
-pub fn facts_of(descriptor: &NodeDescriptor<'_>) -> NodeFacts {
-    NodeFacts {
-        name: descriptor.name.into(),
-        zone: descriptor.zone.into(),
-        labels: descriptor.labels.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect(),
-        interval_ms: descriptor.interval_ms,
-        profile: descriptor.profile.into(),
-        services: descriptor.services.iter().map(|service| (*service).into()).collect(),
-    }
+/// A descriptor that outlives its frame.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Description {
+    facts: NodeFacts,
+    round_trip_time_us: u32,
 }
 
-/// The reverse: facts as the descriptor that they were copied from.
-#[must_use]
-pub fn descriptor_of(facts: &NodeFacts) -> NodeDescriptor<'_> {
-    NodeDescriptor {
-        name: &facts.name,
-        zone: &facts.zone,
-        labels: facts.labels.iter().map(|(key, value)| (&**key, &**value)).collect(),
-        interval_ms: facts.interval_ms,
-        profile: &facts.profile,
-        services: facts.services.iter().map(|service| &**service).collect(),
+impl Description {
+    /// An owned copy.
+    #[must_use]
+    pub fn of(descriptor: &NodeDescriptor<'_>) -> Self {
+        let facts = NodeFacts {
+            name: descriptor.name.into(),
+            zone: descriptor.zone.into(),
+            labels: descriptor.labels.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect(),
+            interval_ms: descriptor.interval_ms,
+            profile: descriptor.profile.into(),
+            services: descriptor.services.iter().map(|service| (*service).into()).collect(),
+            probe: descriptor.probe.into(),
+        };
+        Self { facts, round_trip_time_us: descriptor.round_trip_time_us }
+    }
+
+    /// The descriptor that it was copied from.
+    #[must_use]
+    pub fn descriptor(&self) -> NodeDescriptor<'_> {
+        let facts = &self.facts;
+        NodeDescriptor {
+            name: &facts.name,
+            zone: &facts.zone,
+            labels: facts.labels.iter().map(|(key, value)| (&**key, &**value)).collect(),
+            interval_ms: facts.interval_ms,
+            profile: &facts.profile,
+            services: facts.services.iter().map(|service| &**service).collect(),
+            round_trip_time_us: self.round_trip_time_us,
+            probe: &facts.probe,
+        }
     }
 }

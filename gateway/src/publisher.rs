@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use pulsegate_codec::event::{Event, EventType};
+use pulsegate_codec::event::{Event, EventType, ValueFormat};
 use pulsegate_engine::publication::Publication;
 use pulsegate_engine::{Duration, Timestamp};
 use pulsegate_stream::{Appended, EventLog, LogError, Record, SyncPolicy};
@@ -54,6 +54,7 @@ pub struct Publisher {
     /// The oldest of these verdicts.
     oldest: Option<Timestamp>,
     sync: SyncPolicy,
+    format: ValueFormat,
     /// What sinks have lost and nobody has been told.
     losses: Arc<Losses>,
     /// Something was appended since the last sync, under a policy that syncs by the clock.
@@ -67,6 +68,7 @@ impl Publisher {
         announcer: Announcer,
         log: EventLog,
         sync: SyncPolicy,
+        format: ValueFormat,
         outboxes: Arc<[Arc<Outbox>]>,
         gauges: Arc<StreamGauges>,
         clock: Clock,
@@ -82,6 +84,7 @@ impl Publisher {
             verdicts: 0,
             oldest: None,
             sync,
+            format,
             losses: Arc::default(),
             is_unsynced: false,
         }
@@ -129,7 +132,7 @@ impl Publisher {
         let wall = self.clock.wall_offset();
         for (sink, events) in self.losses.take() {
             let event = self.announcer.sink_lost(&sink, events, wall.unix_us(self.clock.now()));
-            self.records.push(record(&event));
+            self.records.push(record(&event, self.format));
         }
         for (shard, outbox) in self.outboxes.iter().enumerate() {
             while self.records.len() < EVENTS_PER_COMMIT_MAX {
@@ -139,7 +142,7 @@ impl Publisher {
                     Some(self.oldest.map_or(verdict.decided_at, |oldest| oldest.min(verdict.decided_at)));
                 if let Some(published) = self.publication.on_verdict(verdict) {
                     let event = self.announcer.node(shard, &published, wall);
-                    self.records.push(record(&event));
+                    self.records.push(record(&event, self.format));
                 }
             }
         }
@@ -149,7 +152,7 @@ impl Publisher {
     fn gather_gateway_event(&mut self, event_type: EventType) {
         let now_unix_us = self.clock.wall_offset().unix_us(self.clock.now());
         let event = self.announcer.gateway(event_type, now_unix_us);
-        self.records.push(record(&event));
+        self.records.push(record(&event, self.format));
     }
 
     /// Commits what was gathered, however often it takes; gives up only when the gateway stops.
@@ -244,6 +247,6 @@ impl Publisher {
     }
 }
 
-fn record(event: &Event) -> Record {
-    Record::from(event.to_record())
+fn record(event: &Event, format: ValueFormat) -> Record {
+    Record::from(event.to_record(format))
 }

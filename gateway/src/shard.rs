@@ -10,7 +10,7 @@ use pulsegate_codec::{Decoder, Heartbeat, RejectReason};
 use pulsegate_engine::{Engine, EngineConfig, Timestamp, Verdicts};
 
 use crate::counters::{Cell, Tally};
-use crate::handoff::{Dispatch, Mailbox, Parcel, descriptor_of, facts_of};
+use crate::handoff::{Description, Dispatch, Mailbox, Parcel};
 use crate::outbox::Outbox;
 
 /// Verdicts that a shard holds before it hands them over, once a turn.
@@ -107,7 +107,9 @@ impl Shard {
         for descriptor in batch.descriptors() {
             match dispatch.owner(descriptor.node_id()) {
                 owner if owner == self.index => self.engine.on_descriptor(&descriptor, received_at),
-                owner => dispatch.post(owner, Parcel::Facts(Box::new(facts_of(&descriptor))), tally),
+                owner => {
+                    dispatch.post(owner, Parcel::Description(Box::new(Description::of(&descriptor))), tally)
+                }
             }
         }
         for departure in batch.departures() {
@@ -150,7 +152,9 @@ impl Shard {
             match parcel {
                 Parcel::Heartbeat(_) => unreachable!("taken above"),
                 Parcel::ProbeAnswer(_node_id) => {}
-                Parcel::Facts(facts) => self.engine.on_descriptor(&descriptor_of(&facts), now),
+                Parcel::Description(description) => {
+                    self.engine.on_descriptor(&description.descriptor(), now);
+                }
                 Parcel::Departure(departure) => {
                     self.engine.on_departure(departure, now, &mut self.verdicts);
                 }

@@ -23,7 +23,7 @@ use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::counters::{Cell, CounterPage, Tally};
-use crate::handoff::{Dispatch, Mailbox, Parcel, facts_of};
+use crate::handoff::{Description, Dispatch, Mailbox, Parcel};
 
 /// Connections at a time; a further one is closed at once and counted.
 pub const CONNECTIONS_MAX: usize = 4_096;
@@ -173,7 +173,7 @@ fn pass_on(batch: &Batch<'_>, dispatch: &mut Dispatch, tally: &mut Tally) {
     }
     for descriptor in batch.descriptors() {
         let owner = dispatch.owner(descriptor.node_id());
-        dispatch.post(owner, Parcel::Facts(Box::new(facts_of(&descriptor))), tally);
+        dispatch.post(owner, Parcel::Description(Box::new(Description::of(&descriptor))), tally);
     }
     for departure in batch.departures() {
         dispatch.post(dispatch.owner(departure.node_id), Parcel::Departure(departure), tally);

@@ -10,7 +10,7 @@ use rdkafka::message::{BorrowedMessage, Message};
 
 use crate::limits::{EVENTS_WAIT_MAX, POLL_RECORDS_MAX};
 use crate::moment::Duration;
-use crate::topic_reader::{ReadError, TopicReader};
+use crate::topic_reader::{ReadError, TopicReader, content_type_of};
 
 /// The topic to which every event is appended.
 const TOPIC: &str = "pulsegate.events";
@@ -95,10 +95,8 @@ fn gather() -> [(String, String); 2] {
 const END_WAIT: Duration = Duration::from_millis(100);
 
 fn event(message: &BorrowedMessage<'_>) -> Result<Event, EventSourceError> {
-    Event::from_json(message.payload().unwrap_or_default()).map_err(|source| EventSourceError::Record {
-        partition: message.partition(),
-        offset: message.offset(),
-        source,
+    Event::decode(content_type_of(message), message.payload().unwrap_or_default()).map_err(|source| {
+        EventSourceError::Record { partition: message.partition(), offset: message.offset(), source }
     })
 }
 

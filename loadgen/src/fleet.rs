@@ -372,7 +372,7 @@ impl Fleet {
             labels: vec![("rack", &rack_name), ("relay", &relay)],
             interval_ms: self.options.interval_ms,
             profile: "",
-            services: Vec::new(),
+            ..NodeDescriptor::default()
         })
     }
 }

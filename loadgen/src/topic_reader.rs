@@ -17,7 +17,7 @@ use rdkafka::client::ClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::{BorrowedMessage, Message};
+use rdkafka::message::{BorrowedMessage, Headers, Message};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use crate::limits::{FETCHED_AHEAD_KIB_MAX, KAFKA_WAIT_MAX};
@@ -300,6 +300,12 @@ fn configuration(address: &str) -> ClientConfig {
         .set("fetch.wait.max.ms", "100")
         .set("reconnect.backoff.max.ms", "1000");
     config
+}
+
+/// The header `content-type` of a record.
+pub fn content_type_of<M: Message>(message: &M) -> Option<&[u8]> {
+    let headers = message.headers()?;
+    headers.iter().find(|header| header.key == "content-type")?.value
 }
 
 #[cfg(test)]

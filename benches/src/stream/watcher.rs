@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use pulsegate::io::Clock;
 use pulsegate_codec::event::Event;
-use pulsegate_loadgen::topic_reader::{ReadError, TopicReader};
+use pulsegate_loadgen::topic_reader::{ReadError, TopicReader, content_type_of};
 use rdkafka::message::Message;
 
 /// One event, in microseconds since the Unix epoch by the wall clock that both processes read.
@@ -64,7 +64,7 @@ fn watch(reader: &mut TopicReader, event_type: &str, count: usize) -> Result<Vec
         };
         let received_us = clock.unix_us();
         silence_steps = 0;
-        let event = Event::from_json(message.payload().unwrap_or_default());
+        let event = Event::decode(content_type_of(&message), message.payload().unwrap_or_default());
         if let Some(event) = event.ok().filter(|event| event.event_type.word() == event_type) {
             seen.push(Seen { decided_us: event.decided_at_unix_us, received_us });
         }

@@ -19,19 +19,43 @@ pub struct EventRecord {
     pub timestamp_ms: i64,
     /// What the event is about; decides the partition.
     pub key: Bytes,
-    /// The event as JSON.
+    /// The event in its form.
     pub value: Bytes,
     /// Name and value.
     pub headers: [(&'static str, Bytes); 7],
 }
 
+/// In which form an event is a record's value.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum ValueFormat {
+    /// One flat JSON object.
+    #[default]
+    Json,
+    /// `pulsegate.v1.Event` of `event.proto`.
+    Protobuf,
+}
+
+impl ValueFormat {
+    /// The header `content-type`.
+    #[must_use]
+    pub const fn content_type(self) -> &'static str {
+        match self {
+            Self::Json => "application/json",
+            Self::Protobuf => "application/protobuf",
+        }
+    }
+}
+
 impl Event {
     /// The event as the parts of a record.
     #[must_use]
-    pub fn to_record(&self) -> EventRecord {
+    pub fn to_record(&self, format: ValueFormat) -> EventRecord {
         let mut parts = Parts { buffer: BytesMut::with_capacity(RECORD_BYTES_TYPICAL) };
         let key = parts.cut(|buffer| buffer.extend_from_slice(self.subject().as_bytes()));
-        let value = parts.cut(|buffer| self.write_json(buffer));
+        let value = parts.cut(|buffer| match format {
+            ValueFormat::Json => self.write_json(buffer),
+            ValueFormat::Protobuf => buffer.extend_from_slice(&self.to_protobuf()),
+        });
         let source = parts.cut(|buffer| {
             buffer.extend_from_slice(b"/gateways/");
             buffer.extend_from_slice(self.gateway.as_bytes());
@@ -54,7 +78,7 @@ impl Event {
                 ("ce_id", id),
                 ("ce_time", time),
                 ("ce_subject", key.clone()),
-                ("content-type", Bytes::from_static(b"application/json")),
+                ("content-type", Bytes::from_static(format.content_type().as_bytes())),
             ],
             key,
             value,

@@ -33,7 +33,31 @@ fn failed_event() -> Event {
 
 /// Every field present, whether or not they make sense together.
 fn full_event() -> Event {
-    Event { reason: Some("maintenance".into()), expected_return_ms: Some(600_000), ..failed_event() }
+    Event {
+        reason: Some("maintenance".into()),
+        expected_return_ms: Some(600_000),
+        state: Some("failed".into()),
+        cause_id: "gw-1/3/1041".into(),
+        dimension: "rack".into(),
+        value: "r12".into(),
+        count: Some(40),
+        members: Some(41),
+        held_us: Some(1),
+        profile: "wan".into(),
+        mean_us: Some(1_000_100),
+        deviation_us: Some(100_000),
+        phi_threshold_milli: Some(8_000),
+        round_trip_time_us: Some(80_000),
+        progress: Some(u64::MAX),
+        pending: Some(3),
+        flap_count: Some(4),
+        pause_us: Some(10_000_000),
+        dropped: Some(5),
+        sources: vec!["00ff00001234abcd".into(), "00ff00001234abce".into()],
+        probe: Some("silent".into()),
+        sink: "central".into(),
+        ..failed_event()
+    }
 }
 
 #[test]
@@ -95,7 +119,7 @@ fn reader_refuses_what_is_not_an_event() {
 
 #[test]
 fn record_carries_cloud_events_headers() {
-    let record = failed_event().to_record();
+    let record = failed_event().to_record(ValueFormat::Json);
     let headers: Vec<(&str, &str)> =
         record.headers.iter().map(|(name, value)| (*name, std::str::from_utf8(value).unwrap())).collect();
     assert_eq!(
@@ -154,6 +178,7 @@ fn protobuf_schema_has_the_fields_of_the_json() {
             "string" => value.is_string(),
             "uint32" | "uint64" => value.is_u64(),
             "map<string, string>" => value.is_object(),
+            "repeated string" => value.is_array(),
             _ => false,
         };
         assert!(matches, "{name} is {kind} in event.proto and {value} in the JSON");
@@ -179,6 +204,37 @@ fn protobuf_twin_holds_an_event() {
     assert_eq!(bytes, b"\x0a\x06failed\x12\x06node-7\x30\x11\x42\x04gw-1\x48\x03");
 }
 
+#[test]
+fn both_forms_tell_the_same_and_the_content_type_says_which_it_is() {
+    for event in [full_event(), failed_event(), Event::new(EventType::GatewayStarted, event_id(), 5)] {
+        for format in [ValueFormat::Json, ValueFormat::Protobuf] {
+            let record = event.to_record(format);
+            let content_type = record.headers.iter().find(|(name, _)| *name == "content-type").unwrap();
+            assert_eq!(Event::decode(Some(&content_type.1), &record.value).unwrap(), event);
+        }
+        assert_eq!(Event::decode(None, &event.to_json()).unwrap(), event);
+    }
+    let text = Event::decode(Some(b"text/plain"), b"").unwrap_err().to_string();
+    assert!(text.contains("text/plain") && text.contains("application/protobuf"), "{text}");
+    assert!(Event::decode(Some(b"application/json; charset=utf-8"), &failed_event().to_json()).is_ok());
+    assert!(matches!(Event::from_protobuf(b""), Err(EventError::Incomplete)));
+    let named = crate::proto::Event { r#type: "failed".into(), gateway: "g".into(), ..Default::default() };
+    let bad_id = crate::proto::Event { node_id: "+0ff00001234abcd".into(), ..named };
+    let bytes = prost::Message::encode_to_vec(&bad_id);
+    assert!(Event::from_protobuf(&bytes).unwrap_err().to_string().contains("+0ff"));
+}
+
+#[test]
+fn groups_are_named_by_what_they_share() {
+    let event = Event {
+        dimension: "rack".into(),
+        value: "r12".into(),
+        ..Event::new(EventType::GroupFailed, event_id(), 5)
+    };
+    assert_eq!(event.subject(), "rack=r12");
+    assert_eq!(event.event_type.cloud_events_type(), "io.pulsegate.group.failed.v1");
+}
+
 proptest! {
     #[test]
     fn json_round_trips(
@@ -196,11 +252,13 @@ proptest! {
             previous: Some(word.clone().into()),
             ..Event::new(EventType::from_word(&word), event_id, numbers.2)
         };
+        let from_protobuf = Event::from_protobuf(&event.to_protobuf());
+        prop_assert_eq!(from_protobuf.ok(), (!event.gateway.is_empty()).then(|| event.clone()));
         prop_assert_eq!(Event::from_json(&event.to_json()).unwrap(), event);
     }
 
     #[test]
     fn reader_survives_any_bytes(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-        let _ = Event::from_json(&bytes);
+        let _ = (Event::from_json(&bytes), Event::from_protobuf(&bytes));
     }
 }

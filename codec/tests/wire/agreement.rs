@@ -172,6 +172,8 @@ fn assert_same_content(batch: &Batch<'_>, reference: &HeartbeatBatch) {
             interval_ms: descriptor.interval_ms,
             profile: text(descriptor.profile),
             service: descriptor.services.iter().map(|&service| text(service)).collect(),
+            round_trip_time_us: descriptor.round_trip_time_us,
+            probe: text(descriptor.probe),
         });
     }
     for departure in batch.departures() {

@@ -58,6 +58,7 @@ fn goldens() -> Vec<Golden> {
         interval_ms: 1_000,
         profile: "wan",
         services: vec!["api", "cache"],
+        ..NodeDescriptor::default()
     };
     let departure = Departure {
         node_id: NodeId::from_name("node-1"),

@@ -249,6 +249,7 @@ fn text_is_within_its_length_and_utf_8_and_names_are_not_empty() {
         NodeDescriptor { name: long(), ..good.clone() },
         NodeDescriptor { zone: long(), ..good.clone() },
         NodeDescriptor { profile: long(), ..good.clone() },
+        NodeDescriptor { probe: long(), ..good.clone() },
         NodeDescriptor { service: vec![long()], ..good.clone() },
         NodeDescriptor { service: vec![String::new()], ..good.clone() },
         NodeDescriptor { label: label(long(), String::new()), ..good.clone() },

@@ -33,8 +33,9 @@ prop_compose! {
     fn descriptor()(
         name in "\\PC{1,40}", zone in "\\PC{0,12}", label in vec(label(), 0..4), interval_ms in any::<u32>(),
         profile in "[a-z]{0,8}", service in vec("\\PC{1,12}", 0..3),
+        round_trip_time_us in any::<u32>(), probe in "[a-z:/]{0,20}",
     ) -> NodeDescriptor {
-        NodeDescriptor { name, zone, label, interval_ms, profile, service }
+        NodeDescriptor { name, zone, label, interval_ms, profile, service, round_trip_time_us, probe }
     }
 }
 

@@ -28,6 +28,8 @@ fn descriptor(name: &str) -> NodeDescriptor<'_> {
         interval_ms: 1_000,
         profile: "wan",
         services: vec!["api", "cache"],
+        round_trip_time_us: 80_000,
+        probe: "tcp://10.0.0.1:80",
     }
 }
 

@@ -73,7 +73,6 @@ impl Detection {
     }
 
     /// Notes the distance.
-    #[cfg_attr(not(test), expect(dead_code, reason = "descriptors do not carry it yet"))]
     pub(crate) fn set_round_trip(&mut self, slot: SlotIndex, round_trip_us: u32) {
         self.paths[slot.position()].round_trip_us = round_trip_us.min(ROUND_TRIP_US_MAX);
     }

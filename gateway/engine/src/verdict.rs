@@ -148,6 +148,8 @@ pub struct NodeFacts {
     pub profile: Box<str>,
     /// What runs on the node.
     pub services: Box<[Box<str>]>,
+    /// What to ask when the node falls silent; empty means nothing.
+    pub probe: Box<str>,
 }
 
 /// A bounded buffer of verdicts: the engine fills it, the caller drains it.

@@ -5,12 +5,13 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use pulsegate_codec::event::ValueFormat;
 use pulsegate_engine::detector::{Profile, Profiles};
 
 use super::kafka::{self, OpenKafka};
 use super::limits::{self, defaults};
 use super::profiles::{self, DefaultProfile, ProfileError};
-use super::raw::{FsyncPolicy, RawConfig, RawDetector, RawKafka, RawListen, RawShards, RawStream};
+use super::raw::{FsyncPolicy, RawConfig, RawDetector, RawKafka, RawListen, RawShards, RawStream, RawValues};
 use super::{Config, Detector, Listen, Probe, Shards, Stream};
 
 /// What is wrong with the configuration. Every message names the key, its value, the bound and what to do.
@@ -360,7 +361,11 @@ fn check_stream(raw: &RawStream) -> Result<Stream, ConfigError> {
         let value = u64::from(interval_ms.get());
         ranged("stream.fsync.interval-ms", Some(value), value, limits::FSYNC_INTERVAL_MS)?;
     }
-    Ok(Stream { partitions: small(partitions), segment_bytes, retention_bytes, fsync: raw.fsync })
+    let values = match raw.values {
+        RawValues::Json => ValueFormat::Json,
+        RawValues::Protobuf => ValueFormat::Protobuf,
+    };
+    Ok(Stream { partitions: small(partitions), segment_bytes, retention_bytes, fsync: raw.fsync, values })
 }
 
 fn ranged(

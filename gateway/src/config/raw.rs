@@ -175,6 +175,17 @@ pub struct RawRegistry {
     pub nodes_max: Option<u64>,
 }
 
+/// The form of the events.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RawValues {
+    /// One JSON object each.
+    #[default]
+    Json,
+    /// `pulsegate.v1.Event`.
+    Protobuf,
+}
+
 /// `[stream]`
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
@@ -187,6 +198,8 @@ pub struct RawStream {
     pub retention_bytes: Option<u64>,
     /// `fsync`
     pub fsync: FsyncPolicy,
+    /// `values`
+    pub values: RawValues,
 }
 
 /// When events are forced to disk.

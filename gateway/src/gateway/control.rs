@@ -59,7 +59,8 @@ pub(super) async fn serve(
     tracing::info!(security = %kafka_security::describe(&security), "Kafka port");
     let port = kafka::Port { address: endpoints.kafka, security, counters: kafka_counters };
     let kafka = kafka::server(config, storage, log.view(), port, clock).await?;
-    let mut publisher = Publisher::new(announcer, log, sync, shards.outboxes(), gauges, clock);
+    let mut publisher =
+        Publisher::new(announcer, log, sync, config.stream.values, shards.outboxes(), gauges, clock);
     publisher.announce_losses(losses);
     publisher.announce(EventType::GatewayStarted).await?;
     let admin = spawn(listeners.admin, |listener| admin::serve(listener, observed))?;

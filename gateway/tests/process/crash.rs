@@ -59,7 +59,7 @@ fn check_all_there(before: &[Event], after: &[Event]) {
         let mut histories: BTreeMap<String, Vec<(u64, u64)>> = BTreeMap::new();
         for event in events {
             histories
-                .entry(event.subject().to_owned())
+                .entry(event.subject().into_owned())
                 .or_default()
                 .push((event.epoch, event.gateway_sequence));
         }

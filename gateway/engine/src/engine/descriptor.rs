@@ -20,6 +20,8 @@ impl Engine {
         if !self.registry.facts(slot).is_some_and(|facts| is_same(facts, descriptor)) {
             self.store_descriptor(slot, descriptor);
         }
+        // Measured anew each time, so it is no part of the facts: a change would make a copy of all of them.
+        self.detection.set_round_trip(slot, descriptor.round_trip_time_us);
         // A shorter interval or distance may end the node's patience before its wheel entry comes up.
         let state = self.registry.state(slot).expect("the lookup found a known node");
         let look_by = self.look_by(slot, state, self.deadline(slot, state));
@@ -55,6 +57,7 @@ fn is_same(facts: &NodeFacts, descriptor: &NodeDescriptor<'_>) -> bool {
         && *facts.name == *descriptor.name
         && *facts.zone == *descriptor.zone
         && *facts.profile == *descriptor.profile
+        && *facts.probe == *descriptor.probe
         && facts.interval_ms == descriptor.interval_ms
 }
 
@@ -66,5 +69,6 @@ fn facts_of(descriptor: &NodeDescriptor<'_>) -> NodeFacts {
         interval_ms: descriptor.interval_ms,
         profile: descriptor.profile.into(),
         services: descriptor.services.iter().map(|&service| service.into()).collect(),
+        probe: descriptor.probe.into(),
     }
 }

@@ -153,6 +153,8 @@ fn describe(random: &mut Random, pair: &mut Lockstep) {
         interval_ms: pick(random, &[0, 1, 150, 1_000, 5_000, 600_000, u32::MAX]),
         profile: pick(random, &["", "", "local", "wan", "mine", "nobody's"]),
         services: vec![pick(random, &["s", "t"])],
+        round_trip_time_us: pick(random, &[0, 0, 800, 400_000, u32::MAX]),
+        probe: pick(random, &["", "tcp://h:1"]),
     };
     pair.descriptor(&descriptor);
 }

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use pulsegate_codec::{Departure, Heartbeat, Incarnation, NodeDescriptor, NodeId, Sequence};
 use pulsegate_engine::detector::Profile;
-use pulsegate_engine::limits::DEPARTURES_POSTPONED_MAX;
+use pulsegate_engine::limits::{DEPARTURES_POSTPONED_MAX, ROUND_TRIP_US_MAX};
 use pulsegate_engine::verdict::NodeFacts;
 use pulsegate_engine::{EngineConfig, Evidence, NodeState, Terms, Timestamp, Verdict, VerdictKind};
 
@@ -147,6 +147,8 @@ impl Oracle {
             self.counted.descriptors_refused += 1;
             return;
         };
+        known.round_trip_us = descriptor.round_trip_time_us.min(ROUND_TRIP_US_MAX);
+        known.timeouts.set(None);
         let facts = NodeFacts {
             name: descriptor.name.into(),
             zone: descriptor.zone.into(),
@@ -154,6 +156,7 @@ impl Oracle {
             interval_ms: descriptor.interval_ms,
             profile: descriptor.profile.into(),
             services: descriptor.services.iter().map(|&service| service.into()).collect(),
+            probe: descriptor.probe.into(),
         };
         if known.facts.as_deref() == Some(&facts) {
             return;

@@ -46,7 +46,8 @@ fn read(
         }
         for record in &poll.records {
             let value = record.record.value.as_deref().unwrap_or_default();
-            printer.take(record.partition, record.offset, value)?;
+            let content_type = record.record.header("content-type").map(|header| &**header);
+            printer.take((record.partition, record.offset), content_type, value)?;
         }
         if poll.has_more {
             continue;

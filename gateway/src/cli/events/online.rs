@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use pulsegate::data_dir;
 use pulsegate::gateway::EVENTS_TOPIC;
-use pulsegate_loadgen::topic_reader::{ReadError, TopicReader};
+use pulsegate_loadgen::topic_reader::{ReadError, TopicReader, content_type_of};
 use rdkafka::message::Message;
 
 use super::begin::Begin;
@@ -90,6 +90,6 @@ fn follow(reader: &mut TopicReader, printer: &mut Printer) -> Result<(), PrintEr
 fn take_next(reader: &mut TopicReader, printer: &mut Printer, wait: Duration) -> Result<bool, PrintError> {
     let Some(message) = reader.next(wait)? else { return Ok(false) };
     let (partition, offset) = (message.partition().unsigned_abs(), message.offset().unsigned_abs());
-    printer.take(partition, offset, message.payload().unwrap_or_default())?;
+    printer.take((partition, offset), content_type_of(&message), message.payload().unwrap_or_default())?;
     Ok(true)
 }

@@ -43,8 +43,13 @@ impl Printer {
     }
 
     /// Takes the value of a record. One that is no event is told on standard error.
-    pub(super) fn take(&mut self, partition: u32, offset: u64, value: &[u8]) -> io::Result<()> {
-        let event = match Event::from_json(value) {
+    pub(super) fn take(
+        &mut self,
+        (partition, offset): (u32, u64),
+        content_type: Option<&[u8]>,
+        value: &[u8],
+    ) -> io::Result<()> {
+        let event = match Event::decode(content_type, value) {
             Ok(event) => event,
             Err(error) => {
                 eprintln!("pulsegate: partition {partition}, offset {offset}: {error}");
@@ -54,7 +59,14 @@ impl Printer {
         if !self.is_wanted(&event, offset) {
             return Ok(());
         }
-        let line = if self.is_json { String::from_utf8_lossy(value).into_owned() } else { in_words(&event) };
+        let line = if !self.is_json {
+            in_words(&event)
+        } else if value.starts_with(b"{") {
+            // As it stands, with what this version does not know.
+            String::from_utf8_lossy(value).into_owned()
+        } else {
+            String::from_utf8_lossy(&event.to_json()).into_owned()
+        };
         self.gathered.insert((event.decided_at_unix_us, partition, offset), line);
         match self.last {
             Some(count) if self.gathered.len() > count => {

@@ -15,7 +15,7 @@ fn record(event_type: EventType, node: &str) -> Record {
     let id = EventId { gateway: "gw".to_owned(), epoch: 3, gateway_sequence: 1_042 };
     let mut event = Event::new(event_type, id, 1_795_500_000_000_000);
     event.node = node.to_owned();
-    Record::from(event.to_record())
+    Record::from(event.to_record(pulsegate_codec::event::ValueFormat::Json))
 }
 
 #[test]

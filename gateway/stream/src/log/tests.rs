@@ -57,7 +57,7 @@ fn event_comes_back_as_it_was_appended() {
         let id = EventId { gateway: "gw-1".into(), epoch: 3, gateway_sequence: 1042 };
         let event =
             Event { node: "node-7".into(), ..Event::new(EventType::Failed, id, 1_795_500_000_123_456) };
-        log.append(&[event.to_record().into()]).await.unwrap();
+        log.append(&[event.to_record(pulsegate_codec::event::ValueFormat::Json).into()]).await.unwrap();
         let [read] = &read_records(directory.path())[..] else { panic!("one record") };
         assert_eq!(Event::from_json(read.value.as_ref().unwrap()).unwrap(), event);
         assert_eq!(read.header("ce_id").unwrap(), "gw-1/3/1042");
