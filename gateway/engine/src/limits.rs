@@ -80,6 +80,16 @@ pub const INTERVAL_MS_BITS: u32 = 22;
 /// Bits of a node's record that hold its state.
 pub const STATE_BITS: u32 = 3;
 
+/// Most dimensions in which failures are correlated: the zone and three labels.
+pub const DIMENSIONS_MAX: usize = 4;
+
+/// Most groups of nodes that share something: shards, zones, values of labels. Nodes beyond are published all the same,
+/// but not correlated.
+pub const GROUPS_MAX: usize = 1 << 20;
+
+/// Most silences at a time: each verdict is compared with all of them.
+pub const SILENCES_MAX: usize = 256;
+
 // A registry has a quarter more slots than nodes; the slots must be countable in 32 bits with one value to spare.
 const _: () = assert!((NODES_PER_SHARD_MAX as u64) * 2 < u32::MAX as u64);
 // Tick, interval and state share one word of the node's record.
