@@ -5,6 +5,9 @@
 
 use pulsegate_codec::event::{Event, EventId, EventType, departure_reason_word};
 use pulsegate_engine::detector::Method;
+use pulsegate_engine::publication::{
+    CauseId, GroupEvent, GuardChange, GuardEvent, GuardScope, NodeEvent, Published, Saying,
+};
 use pulsegate_engine::{NodeState, Profiles, Verdict, VerdictKind};
 
 use crate::io::clock::WallOffset;
@@ -40,6 +43,81 @@ impl Announcer {
         event.sink = sink.to_owned();
         event.dropped = Some(events);
         event
+    }
+
+    /// The event that tells what publication let out.
+    #[must_use]
+    pub fn published(&mut self, published: &Published, wall: WallOffset) -> Event {
+        match published {
+            Published::Node(node) => self.node_event(node, wall),
+            Published::Group(group) => self.group(group, wall),
+            Published::Guard(guard) => self.guard(guard, wall),
+        }
+    }
+
+    fn node_event(&mut self, node: &NodeEvent, wall: WallOffset) -> Event {
+        let mut event = self.node(node.shard, &node.verdict, wall);
+        match node.saying {
+            Saying::Verdict => {}
+            Saying::Flapping { flaps } => {
+                event.event_type = EventType::Flapping;
+                event.flap_count = Some(flaps);
+            }
+            Saying::Steady { flaps, damped } => {
+                event.event_type = EventType::Steady;
+                event.flap_count = Some(flaps);
+                event.count = Some(damped);
+            }
+        }
+        event.cause_id = node.cause.map_or_else(String::new, |cause| self.cause(cause));
+        event.held_us = Some(microseconds(node.held)).filter(|held_us| *held_us != 0);
+        event
+    }
+
+    fn group(&mut self, group: &GroupEvent, wall: WallOffset) -> Event {
+        let id = self.next_id();
+        let mut event = Event::new(EventType::GroupFailed, id, wall.unix_us(group.decided_at));
+        if &*group.dimension == "zone" {
+            event.zone = group.value.to_string();
+        }
+        event.dimension = group.dimension.to_string();
+        event.value = group.value.to_string();
+        event.count = Some(group.failed);
+        event.members = Some(group.members);
+        event.cause_id = self.cause(group.cause);
+        event
+    }
+
+    fn guard(&mut self, guard: &GuardEvent, wall: WallOffset) -> Event {
+        let id = self.next_id();
+        let is_zone = matches!(guard.scope, GuardScope::Zone(_));
+        let event_type = match (guard.change, is_zone) {
+            (GuardChange::Held, true) => EventType::ZoneHeld,
+            (GuardChange::Held, false) => EventType::GatewayDoubtful,
+            (GuardChange::Released { .. }, true) => EventType::ZoneReleased,
+            (GuardChange::Released { .. }, false) => EventType::GatewayConfident,
+        };
+        let mut event = Event::new(event_type, id, wall.unix_us(guard.decided_at));
+        match &guard.scope {
+            GuardScope::Gateway => event.dimension = "gateway".to_owned(),
+            GuardScope::Shard(shard) => {
+                event.dimension = "shard".to_owned();
+                event.value = shard.to_string();
+            }
+            GuardScope::Zone(zone) => event.zone = zone.to_string(),
+        }
+        event.count = Some(guard.silent);
+        event.members = Some(guard.members);
+        if let GuardChange::Released { reason, released, held, .. } = guard.change {
+            event.reason = Some(reason.label().into());
+            event.count = Some(u32::try_from(released).unwrap_or(u32::MAX));
+            event.held_us = Some(microseconds(held));
+        }
+        event
+    }
+
+    fn cause(&self, cause: CauseId) -> String {
+        format!("{}/{}/{}", self.gateway, self.epoch, cause.0)
     }
 
     /// The event that tells this verdict of this shard.

@@ -10,12 +10,15 @@ mod check;
 mod kafka;
 pub mod limits;
 pub mod profiles;
+mod publication;
 pub mod raw;
 pub mod sinks;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+use pulsegate_engine::publication::PublicationConfig;
 
 pub use check::ConfigError;
 use pulsegate_codec::event::ValueFormat;
@@ -47,6 +50,8 @@ pub struct Config {
     pub sinks: sinks::Sinks,
     /// What secures the Kafka port.
     pub kafka: Kafka,
+    /// What of the verdicts is published, and when.
+    pub publication: PublicationConfig,
 }
 
 /// What secures the Kafka port. The files are read by `kafka_security.rs`.

@@ -12,7 +12,7 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusRecorder};
 use pulsegate_codec::RejectReason;
 
 use crate::counters::{Cell, CounterPage, DEFINITIONS, Kind};
-use crate::status::Observed;
+use crate::status::{Observed, PUBLICATION_METRICS};
 
 /// Renders the numbers of one gateway.
 pub struct MetricsPage {
@@ -59,6 +59,7 @@ impl MetricsPage {
         counter!("pulsegate_stream_records_retired_total").absolute(read(&stream.records_retired));
         self.copy_kafka();
         self.observed.sinks.iter().for_each(|sink| sinks::copy(sink));
+        self.copy_publication();
         gauge!("pulsegate_events_waiting").set(as_float(self.observed.events_waiting()));
         gauge!("pulsegate_publish_latency_us_max").set(as_float(read(&stream.publish_latency_us_max)));
         counter!("process_cpu_us_total").absolute(cpu_us);
@@ -75,6 +76,24 @@ impl MetricsPage {
 }
 
 impl MetricsPage {
+    fn copy_publication(&self) {
+        for ((name, outcome, _), number) in
+            PUBLICATION_METRICS.into_iter().zip(&self.observed.stream.publication)
+        {
+            // Relaxed: see `StreamGauges`.
+            let value = number.load(Ordering::Relaxed);
+            let mut labels = Vec::new();
+            if !outcome.is_empty() {
+                labels.push(Label::from_static_parts("outcome", outcome));
+            }
+            if name.ends_with("_total") {
+                counter!(name, labels).absolute(value);
+            } else {
+                gauge!(name, labels).set(as_float(value));
+            }
+        }
+    }
+
     fn copy_kafka(&self) {
         let kafka = &self.observed.kafka;
         // Relaxed: see `KafkaCounters`.
@@ -151,6 +170,13 @@ fn describe() {
     describe_counter!("pulsegate_stream_records_retired_total", "Records removed by retention.");
     describe_kafka();
     sinks::describe();
+    for (name, _, help) in PUBLICATION_METRICS.into_iter().filter(|(_, _, help)| !help.is_empty()) {
+        if name.ends_with("_total") {
+            describe_counter!(name, help);
+        } else {
+            describe_gauge!(name, help);
+        }
+    }
     describe_gauge!("pulsegate_events_waiting", "Verdicts whose events are not on disk yet.");
     describe_gauge!("pulsegate_publish_latency_us_max", "Longest time from a verdict to its event on disk.");
     describe_counter!("process_cpu_us_total", "CPU time of the process in microseconds.");

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use pulsegate_codec::event::{Event, EventType, ValueFormat};
-use pulsegate_engine::publication::Publication;
+use pulsegate_engine::publication::{Publication, Published};
 use pulsegate_engine::{Duration, Timestamp};
 use pulsegate_stream::{Appended, EventLog, LogError, Record, SyncPolicy};
 
@@ -67,15 +67,15 @@ impl Publisher {
     pub fn new(
         announcer: Announcer,
         log: EventLog,
-        sync: SyncPolicy,
-        format: ValueFormat,
+        (sync, format): (SyncPolicy, ValueFormat),
         outboxes: Arc<[Arc<Outbox>]>,
         gauges: Arc<StreamGauges>,
         clock: Clock,
+        publication: Publication,
     ) -> Self {
         Self {
             announcer,
-            publication: Publication::new(),
+            publication,
             log,
             outboxes,
             gauges,
@@ -118,6 +118,10 @@ impl Publisher {
                 self.commit_surely(running).await?;
             }
             if stopping {
+                self.publication.finish(self.clock.now());
+                while self.gather() {
+                    self.commit_surely(running).await?;
+                }
                 self.gather_gateway_event(EventType::GatewayStopped);
                 self.commit_surely(running).await?;
                 self.sync_now().await;
@@ -127,26 +131,43 @@ impl Publisher {
         }
     }
 
-    /// Takes verdicts from all outboxes until a commit is full; true when there is something to commit.
+    /// Takes verdicts from all outboxes, lets time pass in publication, and takes what it lets out until a commit is
+    /// full; true when there is something to commit.
     fn gather(&mut self) -> bool {
-        let wall = self.clock.wall_offset();
+        let (wall, now) = (self.clock.wall_offset(), self.clock.now());
+        let mut taken = 0;
         for (sink, events) in self.losses.take() {
-            let event = self.announcer.sink_lost(&sink, events, wall.unix_us(self.clock.now()));
+            let event = self.announcer.sink_lost(&sink, events, wall.unix_us(now));
             self.records.push(record(&event, self.format));
         }
         for (shard, outbox) in self.outboxes.iter().enumerate() {
-            while self.records.len() < EVENTS_PER_COMMIT_MAX {
+            // What is let out waits in publication: no more is taken while a commit's worth does.
+            while taken < EVENTS_PER_COMMIT_MAX && self.publication.ready() < EVENTS_PER_COMMIT_MAX {
                 let Some(verdict) = outbox.take() else { break };
-                self.verdicts += 1;
-                self.oldest =
-                    Some(self.oldest.map_or(verdict.decided_at, |oldest| oldest.min(verdict.decided_at)));
-                if let Some(published) = self.publication.on_verdict(verdict) {
-                    let event = self.announcer.node(shard, &published, wall);
-                    self.records.push(record(&event, self.format));
-                }
+                taken += 1;
+                self.publication.on_verdict(shard, verdict, now);
             }
         }
-        !self.records.is_empty()
+        self.verdicts += taken as u64;
+        self.publication.on_tick(now);
+        while self.records.len() < EVENTS_PER_COMMIT_MAX {
+            let Some(published) = self.publication.take() else { break };
+            if let Published::Node(node) = &published
+                && node.held.is_zero()
+            {
+                let decided_at = node.verdict.decided_at;
+                self.oldest = Some(self.oldest.map_or(decided_at, |oldest| oldest.min(decided_at)));
+            }
+            self.records.push(record(&self.announcer.published(&published, wall), self.format));
+        }
+        self.gauges.store_publication(&self.publication);
+        if self.records.is_empty() {
+            // Verdicts of which nothing is written are not behind a commit.
+            let settled = std::mem::take(&mut self.verdicts);
+            // Relaxed: see `commit`.
+            self.gauges.verdicts_published.fetch_add(settled, Ordering::Relaxed);
+        }
+        taken > 0 || !self.records.is_empty()
     }
 
     fn gather_gateway_event(&mut self, event_type: EventType) {
@@ -179,6 +200,9 @@ impl Publisher {
     }
 
     async fn commit(&mut self) -> Result<(), LogError> {
+        if self.records.is_empty() {
+            return Ok(());
+        }
         match self.log.append(&self.records).await {
             Ok(appended) => self.note(&appended),
             Err(LogError::Append(failure)) => {
@@ -216,14 +240,27 @@ impl Publisher {
         }
     }
 
-    /// Waits until a shard has raised the control thread's eventfd; syncs meanwhile what a timed policy left unsynced.
+    /// Waits until a shard has raised the control thread's eventfd, or publication wants to be told the time; syncs
+    /// meanwhile what a timed policy left unsynced.
     async fn sleep(&mut self, control: &ControlSleep) {
-        let woken = if let (true, SyncPolicy::IntervalMs(interval_ms)) = (self.is_unsynced, self.sync) {
-            let interval = Duration::from_millis(u64::from(interval_ms.get()));
-            match tokio::time::timeout(interval, control.woken()).await {
+        let until_sync = match self.sync {
+            SyncPolicy::IntervalMs(interval_ms) if self.is_unsynced => {
+                Some(Duration::from_millis(u64::from(interval_ms.get())))
+            }
+            _ => None,
+        };
+        let now = self.clock.now();
+        // The timer has milliseconds; a deadline must not be asked for again at once.
+        let until_tick =
+            self.publication.next_deadline().map(|at| at.since(now).max(Duration::from_millis(1)));
+        let wait = [until_sync, until_tick].into_iter().flatten().min();
+        let woken = if let Some(wait) = wait {
+            match tokio::time::timeout(wait, control.woken()).await {
                 Ok(woken) => woken,
                 Err(_elapsed) => {
-                    self.sync_now().await;
+                    if until_sync == Some(wait) {
+                        self.sync_now().await;
+                    }
                     return;
                 }
             }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use pulsegate_engine::Publication;
 use pulsegate_stream::kafka::KafkaCounters;
 use serde::Serialize;
 
@@ -27,6 +28,61 @@ pub struct StreamGauges {
     pub publish_latency_us_max: AtomicU64,
     /// Records that retention removed.
     pub records_retired: AtomicU64,
+    /// What publication counted, and what waits in it: see [`PUBLICATION_METRICS`].
+    pub publication: [AtomicU64; PUBLICATION_METRICS.len()],
+}
+
+/// Names of publication's numbers: the metric, a value for its label `outcome` or `where` if it has one, and what it is.
+pub const PUBLICATION_METRICS: [(&str, &str, &str); 16] = [
+    ("pulsegate_publication_verdicts_total", "published", "Verdicts, by what became of them."),
+    ("pulsegate_publication_verdicts_total", "cancelled", ""),
+    ("pulsegate_publication_verdicts_total", "damped", ""),
+    ("pulsegate_publication_verdicts_total", "silenced", ""),
+    ("pulsegate_publication_held_total", "", "Failures that a guard held."),
+    ("pulsegate_publication_released_at_once_total", "", "Failures that found no room to be held."),
+    (
+        "pulsegate_publication_caught_up_total",
+        "",
+        "Events that told where a node stands after a suppression.",
+    ),
+    ("pulsegate_publication_guards_total", "", "Times that a guard began to hold."),
+    ("pulsegate_publication_groups_failed_total", "", "Incidents of many nodes that share a label."),
+    ("pulsegate_publication_flapping_total", "", "Times that a node began to flap."),
+    ("pulsegate_publication_groups_refused_total", "", "Label values without room, so not correlated."),
+    ("pulsegate_publication_waiting", "held", "What publication holds back now."),
+    ("pulsegate_publication_waiting", "releasing", ""),
+    ("pulsegate_publication_waiting", "settling", ""),
+    ("pulsegate_publication_guards", "", "Guards that hold now."),
+    ("pulsegate_publication_nodes_flapping", "", "Nodes that flap now."),
+];
+
+impl StreamGauges {
+    /// Copies publication's numbers out.
+    pub fn store_publication(&self, publication: &Publication) {
+        let (counters, waiting) = (publication.counters(), publication.waiting());
+        let numbers = [
+            counters.published,
+            counters.cancelled,
+            counters.damped,
+            counters.silenced,
+            counters.held,
+            counters.released_at_once,
+            counters.caught_up,
+            counters.guards_held,
+            counters.groups_failed,
+            counters.flapping,
+            counters.groups_refused,
+            waiting.held as u64,
+            waiting.releasing as u64,
+            waiting.settling as u64,
+            waiting.guards as u64,
+            waiting.flapping as u64,
+        ];
+        // Relaxed: numbers by themselves, written by this thread alone.
+        for (cell, number) in self.publication.iter().zip(numbers) {
+            cell.store(number, Ordering::Relaxed);
+        }
+    }
 }
 
 /// What does not change while the gateway runs.

@@ -222,6 +222,12 @@ impl Publication {
         .min()
     }
 
+    /// How much is to be written.
+    #[must_use]
+    pub fn ready(&self) -> usize {
+        self.output.len()
+    }
+
     /// What is to be written next.
     pub fn take(&mut self) -> Option<Published> {
         self.output.pop_front()

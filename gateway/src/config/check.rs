@@ -128,7 +128,9 @@ pub(super) fn check(raw: RawConfig) -> Result<Config, ConfigError> {
     let profiles = check_profiles(&raw, &detector)?;
     let nodes_max =
         ranged("registry.nodes-max", raw.registry.nodes_max, defaults::NODES_MAX, limits::NODES_MAX)?;
+    let publication = super::publication::check(&raw.guard, &raw.correlation, &raw.damping)?;
     Ok(Config {
+        publication,
         name: check_name(raw.name)?,
         data_dir: raw.data_dir.unwrap_or_else(|| PathBuf::from(defaults::DATA_DIR)),
         listen: check_listen(&raw.listen, &raw.kafka)?,
@@ -368,7 +370,7 @@ fn check_stream(raw: &RawStream) -> Result<Stream, ConfigError> {
     Ok(Stream { partitions: small(partitions), segment_bytes, retention_bytes, fsync: raw.fsync, values })
 }
 
-fn ranged(
+pub(super) fn ranged(
     key: &'static str,
     value: Option<u64>,
     default: u64,

@@ -9,6 +9,7 @@ use serde::Deserialize;
 
 use super::ConfigError;
 use super::profiles::{RawProfile, RawRule};
+use super::publication::{RawCorrelation, RawDamping, RawGuard};
 use super::sinks::RawSinks;
 
 /// The file.
@@ -39,6 +40,12 @@ pub struct RawConfig {
     pub sinks: RawSinks,
     /// `[kafka]`
     pub kafka: RawKafka,
+    /// `[guard]`
+    pub guard: RawGuard,
+    /// `[correlation]`
+    pub correlation: RawCorrelation,
+    /// `[damping]`
+    pub damping: RawDamping,
 }
 
 /// `[kafka]`

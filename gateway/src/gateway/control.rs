@@ -6,6 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use pulsegate_codec::event::EventType;
+use pulsegate_engine::Publication;
 use pulsegate_stream::kafka::Security;
 use pulsegate_stream::{EventLog, LogConfig, LogView, RecoveryReport, Storage, SyncPolicy};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -59,8 +60,9 @@ pub(super) async fn serve(
     tracing::info!(security = %kafka_security::describe(&security), "Kafka port");
     let port = kafka::Port { address: endpoints.kafka, security, counters: kafka_counters };
     let kafka = kafka::server(config, storage, log.view(), port, clock).await?;
-    let mut publisher =
-        Publisher::new(announcer, log, sync, config.stream.values, shards.outboxes(), gauges, clock);
+    let publication = Publication::new(config.publication.clone(), config.shards.count);
+    let form = (sync, config.stream.values);
+    let mut publisher = Publisher::new(announcer, log, form, shards.outboxes(), gauges, clock, publication);
     publisher.announce_losses(losses);
     publisher.announce(EventType::GatewayStarted).await?;
     let admin = spawn(listeners.admin, |listener| admin::serve(listener, observed))?;

@@ -7,7 +7,8 @@ use crate::harness::{Gateway, Relay, eventually, pause};
 use pulsegate_codec::event::{Event, EventType};
 
 /// Small partitions of many commits: every event in a commit of its own would be too slow, all in one too easy.
-const SETTINGS: &str = "[detector]\ninterval-ms = 100\n[registry]\nnodes-max = 20_000\n";
+const SETTINGS: &str =
+    "[detector]\ninterval-ms = 100\n[guard]\nenabled = false\n[registry]\nnodes-max = 20_000\n";
 const NODES: usize = 3_000;
 
 fn failed(events: &[Event]) -> usize {
