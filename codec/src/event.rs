@@ -67,7 +67,7 @@ pub struct Event {
     /// Which run of the node.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub incarnation: Option<u32>,
-    /// Counts the events on this node within the epoch, from 1, with no gap.
+    /// Counts the events on this node within the epoch, from 1, with no gap: what was suppressed took no number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub event_sequence: Option<u32>,
     /// Name of the gateway that decided.

@@ -88,7 +88,8 @@ pub struct Verdict {
     pub previous: NodeState,
     /// Which run of the node this is about.
     pub incarnation: Incarnation,
-    /// Counts the verdicts on this node since the gateway first heard of it, from 1, with no gap.
+    /// Counts the verdicts on this node since the gateway first heard of it, from 1, with no gap. Once published it
+    /// counts what was published of it, from 1, with no gap: see [`crate::publication`].
     pub event_sequence: u32,
     /// When the engine decided.
     pub decided_at: Timestamp,
