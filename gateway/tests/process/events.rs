@@ -27,9 +27,10 @@ fn lines(data_dir: &Path, arguments: &[&str]) -> Vec<String> {
     stdout.lines().map(str::to_owned).collect()
 }
 
-/// A gateway whose nodes have joined, fallen silent and failed: three events each, beside that of its own start.
+/// A gateway whose nodes have joined, fallen silent and failed: three events each, beside that of its own start. Without a
+/// guard, which would doubt that all of them did.
 fn gateway_with_events(data_dir: &Path) -> Gateway {
-    let gateway = Gateway::start(data_dir, FAST);
+    let gateway = Gateway::start(data_dir, &format!("{FAST}[guard]\nenabled = false\n"));
     let mut relay = Relay::new("relay", &gateway);
     relay.introduce(&NODES);
     relay.beat(&NODES);
