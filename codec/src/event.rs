@@ -3,7 +3,8 @@
 //! An event is one flat JSON object. Numbers are integers and carry their unit in the name; times are microseconds
 //! since the Unix epoch by the gateway's wall clock. A field that has no meaning for an event is absent, never null,
 //! zero or empty. The schema only grows: a field never changes its meaning, and a reader ignores what it does not
-//! know, an unknown `type` included. `proto/pulsegate/v1/event.proto` is the same schema with a comment on each field.
+//! know, an unknown `type` included. `proto/pulsegate/v1/event.proto` is the same schema with a comment on each field,
+//! `schema/event.schema.json` the same as a JSON Schema, and `docs/stream.md` the page for consumers.
 //!
 //! ```text
 //! key      node-7                                   decides the partition, so one node's events stay in order
@@ -114,7 +115,7 @@ pub struct Event {
     /// Whole intervals that passed since the node was last heard.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub intervals_missed: Option<u32>,
-    /// Why a node left: `unspecified`, `shutdown`, `maintenance` or `scale_down`.
+    /// Why a node left: `unspecified`, `shutdown`, `maintenance` or `scale_down`. Why a guard let go, in its own words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<Word>,
     /// When a node that left means to be back, from its goodbye.
@@ -126,16 +127,17 @@ pub struct Event {
     /// What many events have in common: all failures that one `group_failed` explains carry its id here.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub cause_id: String,
-    /// What the nodes of a group share: `zone`, `shard`, or the key of a label.
+    /// What the nodes of a group share: `zone`, `shard`, the key of a label, or `gateway` for all of them.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub dimension: String,
     /// The shared value of that dimension.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub value: String,
-    /// How many nodes of the group or zone failed.
+    /// How many: nodes that failed (`group_failed`), that are silent (`zone_held`, `gateway_doubtful`), events that were
+    /// let out (`zone_released`, `gateway_confident`) or were not told (`steady`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub count: Option<u32>,
-    /// How many nodes the group or zone has.
+    /// How many nodes the group, zone or gateway has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub members: Option<u32>,
     /// How long the event was held back before it was told.
