@@ -11,6 +11,7 @@
 mod control;
 mod kafka;
 mod listeners;
+mod logs;
 mod shards;
 
 use pulsegate_stream::LogError;

@@ -21,6 +21,7 @@ pub mod handoff;
 pub mod io;
 pub mod kafka_security;
 pub mod metrics_page;
+pub mod node_states;
 pub mod outbox;
 pub mod prober;
 pub mod publisher;

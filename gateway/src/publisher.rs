@@ -15,6 +15,7 @@ use pulsegate_stream::{Appended, EventLog, LogError, Record, SyncPolicy};
 use crate::announce::Announcer;
 use crate::io::Clock;
 use crate::io::control_wake::ControlSleep;
+use crate::node_states::NodeStates;
 use crate::outbox::Outbox;
 use crate::sinks::losses::Losses;
 use crate::status::StreamGauges;
@@ -44,6 +45,7 @@ pub struct Publisher {
     announcer: Announcer,
     publication: Publication,
     log: EventLog,
+    states: NodeStates,
     outboxes: Arc<[Arc<Outbox>]>,
     gauges: Arc<StreamGauges>,
     clock: Clock,
@@ -66,7 +68,7 @@ impl Publisher {
     #[must_use]
     pub fn new(
         announcer: Announcer,
-        log: EventLog,
+        (log, states): (EventLog, NodeStates),
         (sync, format): (SyncPolicy, ValueFormat),
         outboxes: Arc<[Arc<Outbox>]>,
         gauges: Arc<StreamGauges>,
@@ -77,6 +79,7 @@ impl Publisher {
             announcer,
             publication,
             log,
+            states,
             outboxes,
             gauges,
             clock,
@@ -158,7 +161,10 @@ impl Publisher {
                 let decided_at = node.verdict.decided_at;
                 self.oldest = Some(self.oldest.map_or(decided_at, |oldest| oldest.min(decided_at)));
             }
-            self.records.push(record(&self.announcer.published(&published, wall), self.format));
+            let event = self.announcer.published(&published, wall);
+            let record = record(&event, self.format);
+            self.states.gather(&event, &record);
+            self.records.push(record);
         }
         self.gauges.store_publication(&self.publication);
         if self.records.is_empty() {
@@ -199,10 +205,15 @@ impl Publisher {
         Ok(())
     }
 
+    /// Events first, so that nobody hears of a state before its event is on disk.
     async fn commit(&mut self) -> Result<(), LogError> {
-        if self.records.is_empty() {
-            return Ok(());
+        if !self.records.is_empty() {
+            self.commit_events().await?;
         }
+        self.states.commit().await
+    }
+
+    async fn commit_events(&mut self) -> Result<(), LogError> {
         match self.log.append(&self.records).await {
             Ok(appended) => self.note(&appended),
             Err(LogError::Append(failure)) => {
@@ -276,7 +287,11 @@ impl Publisher {
 
     async fn sync_now(&mut self) {
         self.is_unsynced = false;
-        if let Err(error) = self.log.sync().await {
+        let synced = match self.log.sync().await {
+            Ok(()) => self.states.sync().await,
+            failed => failed,
+        };
+        if let Err(error) = synced {
             // Relaxed: see `commit`.
             self.gauges.commits_failed.fetch_add(1, Ordering::Relaxed);
             tracing::error!(%error, "events that were written but not yet synced are lost");

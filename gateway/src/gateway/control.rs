@@ -8,19 +8,21 @@ use std::sync::Arc;
 use pulsegate_codec::event::EventType;
 use pulsegate_engine::Publication;
 use pulsegate_stream::kafka::Security;
-use pulsegate_stream::{EventLog, LogConfig, LogView, RecoveryReport, Storage, SyncPolicy};
+use pulsegate_stream::{LogView, Storage};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
 
 use super::listeners::Listeners;
+use super::logs::Logs;
 use super::shards::{Shards, Stopper};
-use super::{EVENTS_TOPIC, GatewayError, Reception, kafka};
+use super::{GatewayError, Reception, kafka};
 use crate::announce::Announcer;
-use crate::config::{Config, FsyncPolicy};
+use crate::config::Config;
 use crate::counters::CounterPage;
 use crate::data_dir::{self, Endpoints};
 use crate::io::control_wake::ControlWake;
 use crate::io::{Clock, ReceiverKind};
+use crate::node_states::NodeStates;
 use crate::publisher::Publisher;
 use crate::sinks::committed::{self, Committed};
 use crate::sinks::losses::Losses;
@@ -36,13 +38,11 @@ pub(super) async fn serve(
     security: Security,
 ) -> Result<(), GatewayError> {
     let clock = Clock::new();
-    let log_config = log_config(config);
-    let sync = log_config.sync;
     let storage = storage(reception.kind);
-    let log = open_log(config, log_config, storage.clone()).await?;
+    let logs = Logs::open(config, &storage).await?;
     let control = ControlWake::new().map_err(system("creating an eventfd"))?;
     let losses = Arc::new(Losses::new(control.clone()));
-    let sinks = start_sinks(config, &log, &losses, clock)?;
+    let sinks = start_sinks(config, &logs, &losses, clock)?;
     let endpoints = Endpoints {
         heartbeats: listeners.heartbeats.local_address,
         admin: listeners.admin_address,
@@ -59,10 +59,11 @@ pub(super) async fn serve(
     let kafka_counters = Arc::clone(&observed.kafka);
     tracing::info!(security = %kafka_security::describe(&security), "Kafka port");
     let port = kafka::Port { address: endpoints.kafka, security, counters: kafka_counters };
-    let kafka = kafka::server(config, storage, log.view(), port, clock).await?;
+    let kafka = kafka::server(config, storage, logs.topics(), port, clock).await?;
     let publication = Publication::new(config.publication.clone(), config.shards.count);
-    let form = (sync, config.stream.values);
-    let mut publisher = Publisher::new(announcer, log, form, shards.outboxes(), gauges, clock, publication);
+    let form = (logs.sync, config.stream.values);
+    let logs = (logs.events, NodeStates::new(logs.nodes));
+    let mut publisher = Publisher::new(announcer, logs, form, shards.outboxes(), gauges, clock, publication);
     publisher.announce_losses(losses);
     publisher.announce(EventType::GatewayStarted).await?;
     let admin = spawn(listeners.admin, |listener| admin::serve(listener, observed))?;
@@ -93,19 +94,20 @@ pub(super) async fn serve(
 struct RunningSinks {
     running: Sinks,
     committed: Arc<Committed>,
-    view: Rc<LogView>,
-    follower: JoinHandle<()>,
+    views: Vec<Rc<LogView>>,
+    followers: Vec<JoinHandle<()>>,
 }
 
 fn start_sinks(
     config: &Config,
-    log: &EventLog,
+    logs: &Logs,
     losses: &Arc<Losses>,
     clock: Clock,
 ) -> Result<RunningSinks, GatewayError> {
-    let view = log.view();
-    let committed = Arc::new(Committed::new(&[(view.topic(), view.partition_count())]));
-    committed.copy(&view);
+    let views = vec![logs.events.view(), logs.nodes.view()];
+    let topics: Vec<_> = views.iter().map(|view| (view.topic(), view.partition_count())).collect();
+    let committed = Arc::new(Committed::new(&topics));
+    views.iter().for_each(|view| committed.copy(view));
     let surroundings = Surroundings {
         data_dir: config.data_dir.clone(),
         committed: Arc::clone(&committed),
@@ -113,15 +115,16 @@ fn start_sinks(
         clock,
     };
     let running = Sinks::start(&config.sinks, &surroundings)?;
-    let follower = tokio::task::spawn_local(committed::follow(Rc::clone(&view), Arc::clone(&committed)));
-    Ok(RunningSinks { running, committed, view, follower })
+    let follow = |view| tokio::task::spawn_local(committed::follow(Rc::clone(view), Arc::clone(&committed)));
+    let followers = views.iter().map(follow).collect();
+    Ok(RunningSinks { running, committed, views, followers })
 }
 
 impl RunningSinks {
     /// Lets the sinks deliver what is there, for as long as each may.
     async fn stop(self) {
-        self.follower.abort();
-        self.committed.copy(&self.view);
+        self.followers.iter().for_each(JoinHandle::abort);
+        self.views.iter().for_each(|view| self.committed.copy(view));
         // A panic in there was logged by the sink's own thread.
         let _ = tokio::task::spawn_blocking(|| self.running.stop()).await;
     }
@@ -136,12 +139,6 @@ const fn storage(kind: ReceiverKind) -> Storage {
         ReceiverKind::IoUring => Storage::Uring,
         ReceiverKind::Recvmmsg => Storage::Tokio,
     }
-}
-
-async fn open_log(config: &Config, log: LogConfig, storage: Storage) -> Result<EventLog, GatewayError> {
-    let (log, recovery) = EventLog::open(&data_dir::stream_dir(&config.data_dir), log, storage).await?;
-    tell_recovery(&recovery);
-    Ok(log)
 }
 
 fn observe(
@@ -205,34 +202,6 @@ impl Signals {
         }
         shards.stop();
         std::future::pending().await
-    }
-}
-
-fn log_config(config: &Config) -> LogConfig {
-    LogConfig {
-        segment_bytes: config.stream.segment_bytes,
-        retention_bytes: config.stream.retention_bytes,
-        sync: match config.stream.fsync {
-            FsyncPolicy::Always => SyncPolicy::Always,
-            FsyncPolicy::IntervalMs(interval_ms) => SyncPolicy::IntervalMs(interval_ms),
-            FsyncPolicy::Never => SyncPolicy::Never,
-        },
-        ..LogConfig::new(EVENTS_TOPIC, config.stream.partitions)
-    }
-}
-
-fn tell_recovery(recovery: &RecoveryReport) {
-    let records: u64 =
-        recovery.partitions.iter().map(|partition| partition.next_offset - partition.start_offset).sum();
-    tracing::info!(partitions = recovery.partitions.len(), records, "event log opened");
-    for cut in recovery.cut_tails() {
-        tracing::warn!(
-            file = %cut.file.display(),
-            position = cut.position,
-            bytes = cut.bytes,
-            fault = %cut.fault,
-            "the last append had not been finished when the gateway ended; its remains were cut off"
-        );
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use pulsegate_stream::kafka::group::GroupConfig;
 use pulsegate_stream::kafka::offsets::OffsetStore;
 use pulsegate_stream::kafka::{Advertised, Failure, KafkaConfig, KafkaCounters, KafkaServer, Security};
-use pulsegate_stream::{LogView, Storage};
+use pulsegate_stream::{Storage, Topics};
 
 use super::GatewayError;
 use crate::config::Config;
@@ -32,7 +32,7 @@ pub(super) struct Port {
 pub(super) async fn server(
     config: &Config,
     storage: Storage,
-    view: Rc<LogView>,
+    topics: Topics,
     port: Port,
     clock: Clock,
 ) -> Result<KafkaServer, GatewayError> {
@@ -61,5 +61,5 @@ pub(super) async fn server(
             _ => tracing::error!(error = %failure, "a Kafka client was refused"),
         }),
     };
-    Ok(KafkaServer::new(kafka, view, offsets))
+    Ok(KafkaServer::new(kafka, topics, offsets))
 }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! <directory>/
-//!   .lock                                    held by the one writer
+//!   pulsegate.events.lock                    held by the one writer of this topic; topics may share a directory
 //!   pulsegate.events-0/                      a partition; records with equal keys share one
 //!     00000000000000000000.log               a sealed segment, named by the offset of its first record
 //!     00000000000000052113.log               the active segment: batches are appended here
@@ -41,7 +41,7 @@ mod view;
 mod testing;
 
 pub use error::{AppendFailure, Corruption, FileError, IoFailure, LogError, PartitionFailure};
-pub use log::{Appended, EventLog, LogConfig, SyncPolicy};
+pub use log::{Appended, Cleanup, EventLog, LogConfig, SyncPolicy};
 pub use partition::{murmur2, partition_of_key};
 pub use partition_log::{AppendedPartition, Retention};
 pub use reader::{LogReader, LogRecord, Poll};

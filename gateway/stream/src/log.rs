@@ -31,9 +31,7 @@ use crate::segment::create_directory;
 use crate::storage::Storage;
 use crate::view::LogView;
 
-pub use config::{LogConfig, SyncPolicy};
-
-const LOCK_FILE: &str = ".lock";
+pub use config::{Cleanup, LogConfig, SyncPolicy};
 
 /// What an append did, one entry for each partition that took records.
 #[derive(Debug, Default)]
@@ -84,7 +82,7 @@ impl EventLog {
         storage: Storage,
     ) -> Result<(Self, RecoveryReport), LogError> {
         config.check()?;
-        let lock = lock_directory(directory)?;
+        let lock = lock_directory(directory, &format!("{}.lock", config.topic))?;
         check_partitions_not_shrunk(directory, &config)?;
         // All at once: reading is what takes long.
         let openings: Vec<_> = (0..config.partition_count)
@@ -213,9 +211,9 @@ fn check_record_sizes(records: &[Record]) -> Result<(), LogError> {
     }
 }
 
-pub(crate) fn lock_directory(directory: &Path) -> Result<File, LogError> {
+pub(crate) fn lock_directory(directory: &Path, lock_file: &str) -> Result<File, LogError> {
     create_directory(directory)?;
-    let lock_file = directory.join(LOCK_FILE);
+    let lock_file = directory.join(lock_file);
     let mut options = OpenOptions::new();
     let file = options.create(true).truncate(false).write(true).open(&lock_file);
     let file = file.map_err(IoFailure::of("open", &lock_file))?;

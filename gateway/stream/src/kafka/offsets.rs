@@ -80,7 +80,7 @@ impl OffsetStore {
     /// # Errors
     /// If another writer holds the directory, the system refuses an operation, or a file is damaged.
     pub async fn open(directory: &Path, storage: Storage) -> Result<Self, OffsetStoreError> {
-        let lock = lock_directory(directory)?;
+        let lock = lock_directory(directory, ".lock")?;
         let path = directory.to_owned();
         let generation = run_blocking("clean", directory, move || generation::clean(&path)).await?;
         let mut store = Self {

@@ -23,6 +23,16 @@ pub enum SyncPolicy {
     Never,
 }
 
+/// What may go from a topic, beside what its bounds remove.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Cleanup {
+    /// Whole segments, the oldest first.
+    #[default]
+    Delete,
+    /// Records that a later one of the same key supersedes.
+    Compact,
+}
+
 /// The settings of a log.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct LogConfig {
@@ -36,6 +46,8 @@ pub struct LogConfig {
     pub retention_bytes: u64,
     /// When appended records are synced.
     pub sync: SyncPolicy,
+    /// What may go.
+    pub cleanup: Cleanup,
 }
 
 impl LogConfig {
@@ -48,6 +60,7 @@ impl LogConfig {
             segment_bytes: SEGMENT_BYTES_DEFAULT,
             retention_bytes: RETENTION_BYTES_DEFAULT,
             sync: SyncPolicy::default(),
+            cleanup: Cleanup::Delete,
         }
     }
 

@@ -4,7 +4,7 @@
 
 use super::error_code;
 use crate::kafka::wire::{Reader, WireError, Writer};
-use crate::log::LogConfig;
+use crate::log::{Cleanup, LogConfig};
 use crate::view::Topics;
 
 /// What is asked about.
@@ -83,8 +83,12 @@ pub(in crate::kafka) fn write(
 fn settings_of(config: &LogConfig) -> Vec<(&'static str, String, SettingType)> {
     // Kafka's word for "no bound" is -1.
     let bound = |value: u64| if value == 0 { "-1".to_owned() } else { value.to_string() };
+    let policy = match config.cleanup {
+        Cleanup::Delete => "delete",
+        Cleanup::Compact => "compact",
+    };
     vec![
-        ("cleanup.policy", "delete".to_owned(), SettingType::List),
+        ("cleanup.policy", policy.to_owned(), SettingType::List),
         ("retention.bytes", bound(config.retention_bytes), SettingType::Long),
         ("retention.ms", "-1".to_owned(), SettingType::Long),
         ("segment.bytes", config.segment_bytes.to_string(), SettingType::Long),
