@@ -183,13 +183,19 @@ const fn event_type(kind: VerdictKind) -> EventType {
         VerdictKind::Restarted => EventType::Restarted,
         VerdictKind::Left { .. } => EventType::Left,
         VerdictKind::Forgotten => EventType::Forgotten,
+        VerdictKind::Degraded => EventType::Degraded,
+        VerdictKind::Healthy => EventType::Healthy,
     }
 }
 
 /// Where the node stands after it; `None` when it is no longer known.
 const fn state_after(kind: VerdictKind) -> Option<&'static str> {
     let state = match kind {
-        VerdictKind::Joined | VerdictKind::Recovered | VerdictKind::Restarted => NodeState::Alive,
+        VerdictKind::Joined
+        | VerdictKind::Recovered
+        | VerdictKind::Restarted
+        | VerdictKind::Degraded
+        | VerdictKind::Healthy => NodeState::Alive,
         VerdictKind::Suspected => NodeState::Suspect,
         VerdictKind::Failed => NodeState::Failed,
         VerdictKind::Left { .. } => NodeState::Left,

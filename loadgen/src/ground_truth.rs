@@ -204,11 +204,7 @@ impl GroundTruth {
         self.signs_of_life += u64::from(!sign.departs);
         let (standing, kind) = self.transition(&latest, sign, at);
         let (from, was_member) = (latest.span(), latest.standing == Standing::Member);
-        let status = match (latest.degraded, sign.degraded) {
-            (false, true) if was_member => Some(FactKind::Degraded),
-            (true, false) if was_member => Some(FactKind::Healthy),
-            _ => None,
-        };
+        let status = status(&latest, standing, sign);
         for kind in kind.into_iter().chain(status) {
             let Sign { node, incarnation, .. } = *sign;
             let answered_pings = latest.answers_pings;
@@ -275,6 +271,20 @@ impl GroundTruth {
         }
         self.facts.sort_by_key(|fact| fact.node);
         self.facts
+    }
+}
+
+/// What this sign, which is news, changes of the node's status. A node that joins and one that restarts count as healthy
+/// until they say otherwise.
+fn status(latest: &Latest, standing: Standing, sign: &Sign) -> Option<FactKind> {
+    if standing != Standing::Member {
+        return None;
+    }
+    let goes_on = latest.standing == Standing::Member && sign.incarnation == latest.incarnation;
+    match (latest.degraded && goes_on, sign.degraded) {
+        (false, true) => Some(FactKind::Degraded),
+        (true, false) => Some(FactKind::Healthy),
+        _ => None,
     }
 }
 

@@ -37,6 +37,7 @@
 //!
 //! **Memory** is taken at start. What allocates later: facts of nodes, once a changed descriptor.
 
+mod condition;
 mod departure;
 mod descriptor;
 mod expiry;
@@ -91,6 +92,8 @@ pub struct NodeView {
     pub node_id: NodeId,
     /// Where it stands.
     pub state: NodeState,
+    /// It says of itself that it should not be relied on.
+    pub is_degraded: bool,
     /// Which run of it was heard last.
     pub incarnation: Incarnation,
     /// Its last sequence.
@@ -253,6 +256,7 @@ impl Engine {
         Some(NodeView {
             node_id: node.id,
             state: self.registry.state(slot)?,
+            is_degraded: node.is_degraded(),
             incarnation: node.incarnation,
             last_sequence: node.sequence,
             last_seen: node.last_seen,

@@ -10,7 +10,7 @@ pub const NODES_PER_SHARD_MAX: u32 = 1 << 26;
 /// Most wheel entries that one call of `on_tick` looks at, so that live heartbeats never wait long behind a storm.
 pub const WHEEL_ENTRIES_PER_CALL_MAX: usize = 8_192;
 
-/// Finest resolution of the wheel. Ticks are stored in 39 bits: 17 years of uptime at this resolution.
+/// Finest resolution of the wheel. Ticks are stored in 38 bits: 8 years of uptime at this resolution.
 pub const TICK_MIN: Duration = Duration::from_millis(1);
 
 /// Coarsest resolution of the wheel.
@@ -72,7 +72,7 @@ pub const DROP_TIMEOUT_FACTOR: u32 = 2;
 pub const PROBE_ANSWERS_KEPT_MAX: usize = 4_096;
 
 /// Bits of a node's record that hold the tick at which its wheel entry fires.
-pub const TICK_BITS: u32 = 39;
+pub const TICK_BITS: u32 = 38;
 
 /// Bits of a node's record that hold its interval in milliseconds.
 pub const INTERVAL_MS_BITS: u32 = 22;
@@ -90,10 +90,13 @@ pub const GROUPS_MAX: usize = 1 << 20;
 /// Most silences at a time: each verdict is compared with all of them.
 pub const SILENCES_MAX: usize = 256;
 
+/// Bits of a node's record that say whether it is degraded.
+pub const DEGRADED_BITS: u32 = 1;
+
 // A registry has a quarter more slots than nodes; the slots must be countable in 32 bits with one value to spare.
 const _: () = assert!((NODES_PER_SHARD_MAX as u64) * 2 < u32::MAX as u64);
-// Tick, interval and state share one word of the node's record.
-const _: () = assert!(TICK_BITS + INTERVAL_MS_BITS + STATE_BITS == u64::BITS);
+// Tick, interval, state and the degraded bit share one word of the node's record.
+const _: () = assert!(TICK_BITS + INTERVAL_MS_BITS + STATE_BITS + DEGRADED_BITS == u64::BITS);
 const _: () = assert!(INTERVAL_MS_MAX < 1 << INTERVAL_MS_BITS);
 const _: () = assert!(INTERVAL_MS_MIN > 0);
 // A departure frame is at most postponed whole.

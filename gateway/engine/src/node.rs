@@ -1,15 +1,15 @@
 //! What the engine keeps of a node where every heartbeat touches it: 32 bytes, half a cache line.
 //!
 //! ```text
-//!   0        8          16           20        24                                 32
-//!   | id     | last_seen| incarnation| sequence| state:3  interval_ms:22 armed:39 |
+//!   0        8          16           20        24                                            32
+//!   | id     | last_seen| incarnation| sequence| state:3  degraded:1  interval_ms:22  armed:38 |
 //! ```
 //!
 //! What only verdicts need (event sequence, facts) lies in arrays of the registry that heartbeats never touch.
 
 use pulsegate_codec::{Incarnation, NodeId, Sequence};
 
-use crate::limits::{INTERVAL_MS_BITS, STATE_BITS, TICK_BITS};
+use crate::limits::{DEGRADED_BITS, INTERVAL_MS_BITS, STATE_BITS, TICK_BITS};
 use crate::time::{Tick, Timestamp};
 use crate::verdict::NodeState;
 
@@ -25,16 +25,18 @@ pub struct Node {
     pub incarnation: Incarnation,
     /// Greatest sequence heard of that run; 0 while it has not counted.
     pub sequence: Sequence,
-    /// From the low bits up: state plus one (zero for a free slot), interval in milliseconds, armed tick.
+    /// From the low bits up: state plus one (zero for a free slot), whether it is degraded, interval in milliseconds,
+    /// armed tick.
     packed: u64,
 }
 
 // Two records a cache line, none across two: a new field is a decision.
 const _: () = assert!(size_of::<Node>() == 32);
 
-const INTERVAL_SHIFT: u32 = STATE_BITS;
-const ARMED_SHIFT: u32 = STATE_BITS + INTERVAL_MS_BITS;
+const INTERVAL_SHIFT: u32 = STATE_BITS + DEGRADED_BITS;
+const ARMED_SHIFT: u32 = INTERVAL_SHIFT + INTERVAL_MS_BITS;
 const STATE_MASK: u64 = (1 << STATE_BITS) - 1;
+const DEGRADED_MASK: u64 = 1 << STATE_BITS;
 const INTERVAL_MASK: u64 = ((1 << INTERVAL_MS_BITS) - 1) << INTERVAL_SHIFT;
 
 impl Node {
@@ -74,6 +76,18 @@ impl Node {
         self.packed = self.packed & !STATE_MASK | (u64::from(state as u8) + 1);
     }
 
+    /// Whether the world was told that the node is degraded, and not that it no longer is.
+    #[inline]
+    #[must_use]
+    pub const fn is_degraded(&self) -> bool {
+        self.packed & DEGRADED_MASK != 0
+    }
+
+    /// Notes what the world was told.
+    pub const fn set_degraded(&mut self, is_degraded: bool) {
+        self.packed = self.packed & !DEGRADED_MASK | (is_degraded as u64) << STATE_BITS;
+    }
+
     /// The interval that the node is held to, in milliseconds.
     #[must_use]
     pub fn interval_ms(&self) -> u32 {
@@ -99,10 +113,10 @@ impl Node {
     /// Notes the tick at which the node is looked at next.
     ///
     /// # Panics
-    /// If the tick needs more than [`TICK_BITS`] bits: after 17 years at the finest resolution.
+    /// If the tick needs more than [`TICK_BITS`] bits: after 8 years at the finest resolution.
     pub fn set_armed(&mut self, tick: Tick) {
         assert!(tick.0 < 1 << TICK_BITS, "the gateway's clock ran out of ticks");
-        self.packed = self.packed & (INTERVAL_MASK | STATE_MASK) | tick.0 << ARMED_SHIFT;
+        self.packed = self.packed & (INTERVAL_MASK | DEGRADED_MASK | STATE_MASK) | tick.0 << ARMED_SHIFT;
     }
 }
 
@@ -113,7 +127,7 @@ mod tests {
 
     #[test]
     fn state_interval_and_tick_do_not_touch_each_other() {
-        // Method: each field is moved between its extremes while the other two hold theirs.
+        // Method: each field is moved between its extremes while the others hold theirs.
         let mut node = Node::of(NodeId(1));
         let tick_max = Tick((1 << TICK_BITS) - 1);
         for (tick, interval_ms, state) in [
@@ -127,6 +141,9 @@ mod tests {
             node.set_armed(tick);
             node.set_interval_ms(interval_ms);
             node.set_state(state);
+            let is_degraded = tick.0.is_multiple_of(2);
+            node.set_degraded(is_degraded);
+            assert_eq!(node.is_degraded(), is_degraded);
             assert_eq!((node.armed(), node.interval_ms(), node.state()), (tick, interval_ms, Some(state)));
         }
     }

@@ -161,6 +161,10 @@ impl Publication {
     pub fn on_verdict(&mut self, shard: usize, verdict: Verdict, now: Timestamp) {
         self.now = self.now.max(now);
         self.counters.taken += 1;
+        if verdict.kind.is_condition() {
+            self.publish_condition(shard, verdict);
+            return;
+        }
         let node_id = verdict.node_id;
         let mut member = self.members.remove(&node_id).unwrap_or_else(|| self.new_member(shard));
         let zone_before = member.groups[0];

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   0         8            16           20        24           28              32     33        36         40
-//!   | node id | silence us | incarnation| sequence| interval ms| event sequence| state| zero    | CRC-32C  |
+//!   | node id | silence us | incarnation| sequence| interval ms| event sequence| state| flags, 0| CRC-32C  |
 //! ```
 //!
 //! All numbers are little-endian. Each record carries its own checksum: of a snapshot that was torn or has a flipped bit,
@@ -38,6 +38,8 @@ pub struct NodeRecord {
     pub event_sequence: u32,
     /// Where it stood: never `New`, which was told to nobody.
     pub state: NodeState,
+    /// Whether the world was told that it is degraded: bit 0 of the flags.
+    pub is_degraded: bool,
 }
 
 impl NodeRecord {
@@ -53,6 +55,7 @@ impl NodeRecord {
         bytes[24..28].copy_from_slice(&self.interval_ms.to_le_bytes());
         bytes[28..32].copy_from_slice(&self.event_sequence.to_le_bytes());
         bytes[32] = self.state as u8;
+        bytes[33] = u8::from(self.is_degraded);
         let checksum = checksum(&bytes);
         bytes[CHECKSUM_OFFSET..].copy_from_slice(&checksum.to_le_bytes());
         bytes
@@ -81,6 +84,7 @@ impl NodeRecord {
             interval_ms: word(24).filter(|&interval_ms| interval_ms <= INTERVAL_MS_MAX)?,
             event_sequence: word(28)?,
             state,
+            is_degraded: bytes[33] & 1 != 0,
         })
     }
 }
@@ -107,12 +111,13 @@ mod tests {
         interval_ms: 1_000,
         event_sequence: 3,
         state: NodeState::Suspect,
+        is_degraded: true,
     };
 
     #[test]
     fn a_record_comes_back_as_it_was() {
         for state in [NodeState::Alive, NodeState::Suspect, NodeState::Failed, NodeState::Left] {
-            let record = NodeRecord { state, ..RECORD };
+            let record = NodeRecord { state, is_degraded: state == NodeState::Alive, ..RECORD };
             assert_eq!(NodeRecord::decode(&record.encode()), Some(record));
         }
     }

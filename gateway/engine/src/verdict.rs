@@ -59,9 +59,20 @@ pub enum VerdictKind {
     },
     /// Nothing was heard of a failed or left node for the retention: the gateway no longer knows it.
     Forgotten,
+    /// An alive node says that it should not be relied on. After `Joined` and after `Restarted` a node counts as not
+    /// degraded until this is said, so nothing is said of a run that ended degraded.
+    Degraded,
+    /// It says that it is well again.
+    Healthy,
 }
 
 impl VerdictKind {
+    /// Whether this tells of an alive node's condition and moves it to no other state.
+    #[must_use]
+    pub const fn is_condition(self) -> bool {
+        matches!(self, Self::Degraded | Self::Healthy)
+    }
+
     /// The word used for the event's type.
     #[must_use]
     pub const fn label(self) -> &'static str {
@@ -73,6 +84,8 @@ impl VerdictKind {
             Self::Restarted => "restarted",
             Self::Left { .. } => "left",
             Self::Forgotten => "forgotten",
+            Self::Degraded => "degraded",
+            Self::Healthy => "healthy",
         }
     }
 }
@@ -103,7 +116,7 @@ pub struct Verdict {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Evidence {
     /// When the node was last heard before the verdict. For `Joined`, `Recovered` and `Restarted`: before the
-    /// heartbeat that led to it.
+    /// heartbeat that led to it. For `Degraded` and `Healthy`: that heartbeat.
     pub last_seen: Timestamp,
     /// The deadline that passed; `None` when no deadline was involved.
     pub deadline: Option<Timestamp>,

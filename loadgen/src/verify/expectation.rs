@@ -114,11 +114,12 @@ impl Expectation {
             FactKind::SilentToTheEnd => return,
         };
         let joins = kind == EventKind::Joined;
+        let says_status = matches!(kind, EventKind::Degraded | EventKind::Healthy);
         expectations.push(Self {
             node: fact.node,
             kind,
             deadline: fact.at.before,
-            certainty: if fact.was_member || joins { Certainty::Must } else { Certainty::May },
+            certainty: if fact.was_member || joins || says_status { Certainty::Must } else { Certainty::May },
             belongs_from: fact.at.before.saturating_sub(CLOCK_TOLERANCE),
             belongs_until: fact.at.after + timeouts.late_max,
             incarnation: Some(fact.incarnation.0),

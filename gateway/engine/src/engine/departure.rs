@@ -59,6 +59,7 @@ impl Engine {
         self.move_to(slot, state, NodeState::Left);
         let node = self.registry.node_mut(slot);
         node.last_seen = self.now;
+        node.set_degraded(false);
         // Never lower within a run: heartbeats that were heard before the goodbye stay old.
         node.sequence = if is_later_run { sequence } else { sequence.max(node.sequence) };
         // Forgetting may come sooner than the deadline that the node is armed for.

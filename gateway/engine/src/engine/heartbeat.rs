@@ -59,6 +59,7 @@ impl Engine {
             // Almost every heartbeat ends here, with one record written, or two where something is learnt.
             self.learn(slot, heartbeat);
             self.note_heartbeat(slot, heartbeat);
+            self.take_condition(slot, heartbeat, verdicts);
         } else {
             self.take_heartbeat_that_changes(slot, heartbeat, (state, novelty), verdicts);
         }
@@ -103,11 +104,15 @@ impl Engine {
             let node = self.registry.node_mut(slot);
             node.incarnation = heartbeat.incarnation;
             node.sequence = Sequence::UNCOUNTED;
+            node.set_degraded(false);
         }
         self.note_heartbeat(slot, heartbeat);
         // A failed or left node may be armed for much later than a living one needs.
         let look_by = self.look_by(slot, NodeState::Alive, self.deadlines(slot).suspect);
         self.arm_no_later(slot, look_by);
+        if next == NodeState::Alive {
+            self.take_condition(slot, heartbeat, verdicts);
+        }
     }
 
     #[cold]

@@ -57,6 +57,7 @@ impl Engine {
             interval_ms: node.interval_ms(),
             event_sequence,
             state,
+            is_degraded: node.is_degraded(),
         })
     }
 
@@ -83,6 +84,7 @@ impl Engine {
         node.sequence = record.sequence;
         node.last_seen = self.now - smeared;
         node.set_interval_ms(interval_ms);
+        node.set_degraded(record.is_degraded);
         self.registry.set_event_sequence(slot, record.event_sequence);
         self.registry.set_state(slot, record.state);
         self.detection.skip_next_gap(slot);

@@ -5,6 +5,7 @@ use pulsegate_codec::{DepartureReason, NodeDescriptor};
 use super::*;
 use crate::detector::Profiles;
 
+mod conditions;
 mod deadlines;
 mod departures;
 mod learning;

@@ -149,6 +149,10 @@ const fn ends_silence(kind: VerdictKind) -> bool {
         VerdictKind::Joined | VerdictKind::Recovered | VerdictKind::Restarted | VerdictKind::Left { .. } => {
             true
         }
-        VerdictKind::Suspected | VerdictKind::Failed | VerdictKind::Forgotten => false,
+        VerdictKind::Suspected
+        | VerdictKind::Failed
+        | VerdictKind::Forgotten
+        | VerdictKind::Degraded
+        | VerdictKind::Healthy => false,
     }
 }

@@ -28,6 +28,7 @@ impl View {
             VerdictKind::Failed => Some(NodeState::Failed),
             VerdictKind::Left { .. } => Some(NodeState::Left),
             VerdictKind::Forgotten => None,
+            VerdictKind::Degraded | VerdictKind::Healthy => Some(verdict.previous),
         };
         Self { state, incarnation: verdict.incarnation }
     }

@@ -88,6 +88,17 @@ impl Publication {
         true
     }
 
+    /// Writes what moves the node to no other state. Nothing holds it: neither guard nor damping nor silence is about it.
+    pub(super) fn publish_condition(&mut self, shard: usize, mut verdict: Verdict) {
+        self.counters.published += 1;
+        let node_id = verdict.node_id;
+        let mut member = self.members.remove(&node_id).unwrap_or_else(|| self.new_member(shard));
+        self.number(&mut member, &mut verdict);
+        let (saying, cause, held) = (Saying::Verdict, None, Duration::ZERO);
+        self.output.push_back(Published::Node(NodeEvent { shard, verdict, saying, cause, held }));
+        self.put_back(node_id, member);
+    }
+
     /// Writes something beside the verdicts.
     fn say(&mut self, member: &mut Member, shard: usize, mut verdict: Verdict, saying: Saying) {
         self.number(member, &mut verdict);

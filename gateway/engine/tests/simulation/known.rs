@@ -17,6 +17,10 @@ pub(crate) struct Known {
     pub(crate) last_seen: u64,
     pub(crate) interval_ms: u32,
     pub(crate) verdicts: u32,
+    /// The heartbeat that is being taken was a newer one, and was taken whole.
+    pub(crate) was_heard: bool,
+    /// What the world was told last.
+    pub(crate) is_degraded: bool,
     pub(crate) facts: Option<Arc<NodeFacts>>,
     /// Place of its profile.
     pub(crate) profile: usize,

@@ -57,6 +57,9 @@ impl Lockstep {
                 expected.push(verdict);
                 room -= 1;
             }
+            let conditions = self.oracle.conditions(heartbeat, self.now, room);
+            room -= conditions.len();
+            expected.extend(conditions);
         }
         let received_at = self.tell();
         self.engine.on_heartbeats(heartbeats, received_at, &mut self.verdicts);
@@ -215,7 +218,7 @@ impl Lockstep {
             let theirs = (node.state, node.incarnation.0, node.last_sequence.0, node.interval_ms);
             assert_eq!(theirs, (known.state, known.incarnation, known.sequence, known.interval_ms), "{id}");
             assert_eq!(node.last_seen, Timestamp::from_nanoseconds(known.last_seen), "{id}");
-            assert_eq!(node.event_sequence, known.verdicts, "{id}");
+            assert_eq!((node.event_sequence, node.is_degraded), (known.verdicts, known.is_degraded), "{id}");
             let wakes = next.expect("something is armed while a node is known");
             let deadline =
                 Timestamp::from_nanoseconds(self.oracle.deadline(known) + self.oracle.leeway(known));

@@ -19,6 +19,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod agreement;
+mod conditions;
 mod fleet;
 mod known;
 mod lockstep;

@@ -6,7 +6,9 @@
 
 use std::time::Duration;
 
-use pulsegate_codec::{Departure, DepartureReason, Heartbeat, Incarnation, NodeDescriptor, NodeId, Sequence};
+use pulsegate_codec::{
+    Departure, DepartureReason, Heartbeat, Incarnation, NodeDescriptor, NodeId, NodeStatus, Sequence,
+};
 use pulsegate_engine::EngineConfig;
 use pulsegate_loadgen::random::Random;
 
@@ -131,6 +133,7 @@ fn heartbeat(random: &mut Random, sequence_base: u32) -> Heartbeat {
         node_id: node_id(random),
         incarnation: incarnation(random),
         sequence: sequence(random, sequence_base),
+        status: pick(random, &[NodeStatus::Ok, NodeStatus::Ok, NodeStatus::Degraded]),
         ..Heartbeat::default()
     }
 }

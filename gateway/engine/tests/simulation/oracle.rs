@@ -90,6 +90,8 @@ impl Oracle {
                 last_seen: now,
                 interval_ms: self.config.interval_ms,
                 verdicts: 0,
+                was_heard: false,
+                is_degraded: false,
                 facts: None,
                 profile: self.config.profiles.default_index().position(),
                 round_trip_us: 0,
@@ -134,6 +136,8 @@ impl Oracle {
         };
         known.last_seen = now;
         known.sequence = if same_run { sequence.max(known.sequence) } else { sequence };
+        known.was_heard = true;
+        known.is_degraded &= same_run;
         known.incarnation = incarnation;
         known.suspect_until = 0;
         known.verdicts += u32::from(kind.is_some());
@@ -212,6 +216,7 @@ impl Oracle {
             if incarnation == known.incarnation { sequence.max(known.sequence) } else { sequence };
         known.incarnation = incarnation;
         known.state = NodeState::Left;
+        known.is_degraded = false;
         known.last_seen = now;
         known.suspect_until = 0;
         known.verdicts += 1;
@@ -327,7 +332,7 @@ impl Oracle {
         self.nodes.keys().copied().collect()
     }
 
-    fn verdict(
+    pub(crate) fn verdict(
         &self,
         node_id: NodeId,
         kind: VerdictKind,

@@ -1,0 +1,70 @@
+//! What nodes say of their own condition.
+
+use pulsegate_codec::NodeStatus;
+
+use super::*;
+
+impl Fixture {
+    /// A heartbeat of node 1 with a status.
+    fn beat_with(&mut self, incarnation: Incarnation, sequence: u32, status: NodeStatus) {
+        let sequence = Sequence(sequence);
+        let node_id = NodeId(1);
+        let heartbeat = Heartbeat { node_id, incarnation, sequence, status, ..Heartbeat::default() };
+        self.engine.on_heartbeats(&[heartbeat], self.now(), &mut self.verdicts);
+        self.engine.check_invariants();
+    }
+}
+
+/// Shows that a change of status is told once, and only of a node that counts.
+#[test]
+fn a_node_that_says_it_is_degraded_is_told_once_until_it_is_well() {
+    let mut fixture = Fixture::new();
+    for (sequence, status) in (1..).zip(
+        [1, 1, 1, 0, 0, 1].map(|degraded| if degraded == 1 { NodeStatus::Degraded } else { NodeStatus::Ok }),
+    ) {
+        fixture.beat_with(FIRST, sequence, status);
+    }
+    let expected = [("joined", 0), ("degraded", 0), ("healthy", 0), ("degraded", 0)];
+    assert_eq!(fixture.said(), expected);
+    assert!(fixture.engine.node(NodeId(1)).unwrap().is_degraded);
+}
+
+/// Shows that a restart and a return begin healthy without a word, and that a late heartbeat says nothing.
+#[test]
+fn a_restart_or_a_return_begins_healthy() {
+    let mut fixture = Fixture::new().with_alive_node();
+    fixture.beat_with(FIRST, 3, NodeStatus::Degraded);
+    fixture.beat_with(FIRST, 2, NodeStatus::Ok);
+    fixture.beat_with(SECOND, 1, NodeStatus::Ok);
+    fixture.beat_with(SECOND, 2, NodeStatus::Degraded);
+    fixture.leave(SECOND, 2);
+    (3..6).for_each(|sequence| fixture.beat_with(SECOND, sequence, NodeStatus::Ok));
+    let said: Vec<_> = fixture.said().into_iter().map(|(word, _)| word).collect();
+    assert_eq!(said, ["degraded", "restarted", "degraded", "left", "joined"]);
+}
+
+/// Shows that a full buffer only puts off what a status has to tell.
+#[test]
+fn a_status_that_finds_no_room_is_told_with_the_next_heartbeat() {
+    let mut fixture = Fixture::with(config(16), 1);
+    fixture.beat_with(FIRST, 1, NodeStatus::Degraded);
+    fixture.beat_with(FIRST, 2, NodeStatus::Degraded);
+    assert_eq!(fixture.said(), [("joined", 0)]);
+    fixture.beat_with(FIRST, 3, NodeStatus::Degraded);
+    assert_eq!(fixture.said(), [("degraded", 0)]);
+}
+
+/// Shows that the world's knowledge survives a restart of the gateway: it is not told twice.
+#[test]
+fn a_degraded_node_is_still_known_as_such_after_a_restart_of_the_gateway() {
+    let mut fixture = Fixture::new().with_alive_node();
+    fixture.beat_with(FIRST, 3, NodeStatus::Degraded);
+    let mut records = Vec::new();
+    assert_eq!(fixture.engine.snapshot_piece(0, usize::MAX, |record, _| records.push(record)), None);
+    let mut fixture = Fixture::new();
+    assert!(fixture.engine.restore(&records[0], Duration::ZERO));
+    fixture.beat_with(FIRST, 4, NodeStatus::Degraded);
+    assert_eq!(fixture.said(), []);
+    fixture.beat_with(FIRST, 5, NodeStatus::Ok);
+    assert_eq!(fixture.said(), [("healthy", 0)]);
+}
