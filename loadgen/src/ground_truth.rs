@@ -98,6 +98,14 @@ pub enum FactKind {
     SilentToTheEnd,
 }
 
+impl FactKind {
+    /// Whether this is about what a node says of itself, and not about whether it is there.
+    #[must_use]
+    pub const fn is_status(self) -> bool {
+        matches!(self, Self::Degraded | Self::Healthy)
+    }
+}
+
 /// One thing that happened to one node.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Fact {

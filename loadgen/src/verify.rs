@@ -12,7 +12,8 @@
 //! ```
 //!
 //! A gap within the tolerance of a timeout may be reported or not. A recovery must follow exactly those
-//! suspicions and failures that were reported (or should have been). Pure: two sorted lists in, one
+//! suspicions and failures that were reported (or should have been), at the second sign in a row: between two silences
+//! with one sign between them none need be told, nor the second suspicion. Pure: two sorted lists in, one
 //! [`Judgement`] out.
 
 mod expectation;
@@ -119,10 +120,19 @@ fn judge_node(
 ) {
     scratch.taken.clear();
     scratch.taken.resize(events.len(), false);
-    for fact in facts {
+    let mut told = Told::default();
+    for (index, fact) in facts.iter().enumerate() {
         scratch.expectations.clear();
         Expectation::of_fact(fact, timeouts, &mut scratch.expectations);
-        judge_fact(&scratch.expectations, events, &mut scratch.taken, judgement);
+        if !fact.kind.is_status() {
+            let before = facts[..index].iter().rfind(|before| !before.kind.is_status());
+            if before.is_none_or(|before| before.at != fact.from) {
+                told = Told::default();
+            }
+            let after = facts[index + 1..].iter().find(|after| !after.kind.is_status());
+            told.may_stay_down = after.is_some_and(|after| after.from == fact.at);
+        }
+        judge_fact(&scratch.expectations, events, scratch.taken.as_mut_slice(), &mut told, judgement);
     }
     for (event, _) in events.iter().zip(&scratch.taken).filter(|&(_, &taken)| !taken) {
         if !is_about_an_earlier_fleet(event, facts) && !is_excused(event, facts) {
@@ -131,33 +141,58 @@ fn judge_node(
     }
 }
 
+/// What was told of the silences of a node that has not been heard twice in a row since, so that it did not recover between
+/// them.
+#[derive(Clone, Copy, Default)]
+struct Told {
+    suspected: bool,
+    failed: bool,
+    /// The sign that ends the silence is followed by another silence, or by another run.
+    may_stay_down: bool,
+}
+
 /// Meets the expectations of one fact: first its silence, then how it ended.
 fn judge_fact(
     expectations: &[Expectation],
     events: &[ObservedEvent],
     taken: &mut [bool],
+    told: &mut Told,
     judgement: &mut Judgement,
 ) {
     let silence_must_end = expectations
         .iter()
         .any(|expected| expected.kind == EventKind::Suspected && expected.certainty == Certainty::Must);
+    let before = *told;
     let find = |expected: &Expectation, taken: &[bool]| {
         (0..events.len()).find(|&index| !taken[index] && expected.is_met_by(&events[index]))
     };
-    let mut silence_was_reported = false;
     for expected in expectations {
         let found = find(expected, taken);
         let certainty = match expected.kind {
-            EventKind::Recovered if silence_was_reported || silence_must_end => Certainty::Must,
+            EventKind::Suspected if before.suspected => Certainty::May,
+            EventKind::Failed if before.failed => Certainty::May,
+            EventKind::Recovered if told.may_stay_down => Certainty::May,
+            EventKind::Recovered if told.suspected || silence_must_end => Certainty::Must,
             EventKind::Recovered => continue,
             _ => expected.certainty,
         };
         if let Some(index) = found {
             taken[index] = true;
-            silence_was_reported |= matches!(expected.kind, EventKind::Suspected | EventKind::Failed);
+            told.note(expected.kind);
             judgement.count_reported(&events[index], expected, certainty == Certainty::Must);
         } else if certainty == Certainty::Must {
             judgement.count_missed(expected);
+        }
+    }
+}
+
+impl Told {
+    fn note(&mut self, kind: EventKind) {
+        match kind {
+            EventKind::Suspected => self.suspected = true,
+            EventKind::Failed => (self.suspected, self.failed) = (true, true),
+            EventKind::Recovered => (self.suspected, self.failed) = (false, false),
+            _ => {}
         }
     }
 }

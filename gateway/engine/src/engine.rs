@@ -6,9 +6,9 @@
 //! ```text
 //!                        second heartbeat: Joined            suspect deadline: Suspected
 //!   (unknown) ──▶ New ──────────────────────────▶ Alive ────────────────────────────────▶ Suspect
-//!              ▲   ▲                               ▲  ▲       newer heartbeat: Recovered      │
+//!              ▲   ▲                               ▲  ▲  two newer heartbeats: Recovered       │
 //!              │   │ newer heartbeat               │  └──────────────────────────────────────┤ failed deadline:
-//!              │   │                               │          newer heartbeat: Recovered      ▼ Failed
+//!              │   │                               │     two newer heartbeats: Recovered      ▼ Failed
 //!              │  Left ◀── goodbye: Left           └───────────────────────────────────── Failed
 //!              │   │       (from any state)     greater incarnation: Restarted (Alive, Suspect, Failed)
 //!              └───┴── silent for the retention: Forgotten (Left, Failed)
@@ -17,6 +17,10 @@
 //! **What counts as newer.** The same incarnation and a greater sequence, or a greater incarnation. Sequence 0 is
 //! not counted by its node and is always newer. What is not newer is a duplicate or late, and proves nothing: it moves
 //! nothing but a counter, so an echo cannot keep a dead node alive.
+//!
+//! **Recovery.** One heartbeat of a suspect or failed node may be the last that it had in it, or a late one. It moves the
+//! last-seen time, and nothing is said. The second one recovers the node if it comes before the failed deadline that
+//! follows from the first; else a suspect node fails, and a failed one is as before, without a word.
 //!
 //! **When a deadline passes.** At the first `on_tick` whose tick is not before the deadline's (see [`crate::time`]): never
 //! early, at most one tick late, and it does not depend on how the wheel came to look at the node. If several
@@ -94,6 +98,8 @@ pub struct NodeView {
     pub state: NodeState,
     /// It says of itself that it should not be relied on.
     pub is_degraded: bool,
+    /// It is suspect or failed, and has been heard once since.
+    pub is_returning: bool,
     /// Which run of it was heard last.
     pub incarnation: Incarnation,
     /// Its last sequence.
@@ -257,6 +263,7 @@ impl Engine {
             node_id: node.id,
             state: self.registry.state(slot)?,
             is_degraded: node.is_degraded(),
+            is_returning: node.is_returning(),
             incarnation: node.incarnation,
             last_sequence: node.sequence,
             last_seen: node.last_seen,
@@ -285,6 +292,7 @@ impl Engine {
     fn deadline(&self, slot: SlotIndex, state: NodeState) -> Timestamp {
         match state {
             NodeState::New => self.deadlines(slot).failed,
+            NodeState::Failed if self.registry.node(slot).is_returning() => self.deadlines(slot).failed,
             NodeState::Suspect => {
                 let failed = self.deadlines(slot).failed;
                 self.answers.get(&slot).map_or(failed, |&extended| failed.max(extended))

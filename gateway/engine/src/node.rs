@@ -25,7 +25,7 @@ pub struct Node {
     pub incarnation: Incarnation,
     /// Greatest sequence heard of that run; 0 while it has not counted.
     pub sequence: Sequence,
-    /// From the low bits up: state plus one (zero for a free slot), whether it is degraded, interval in milliseconds,
+    /// From the low bits up: state plus one (zero for a free slot; two more for nodes that return), whether it is degraded, interval in milliseconds,
     /// armed tick.
     packed: u64,
 }
@@ -36,6 +36,10 @@ const _: () = assert!(size_of::<Node>() == 32);
 const INTERVAL_SHIFT: u32 = STATE_BITS + DEGRADED_BITS;
 const ARMED_SHIFT: u32 = INTERVAL_SHIFT + INTERVAL_MS_BITS;
 const STATE_MASK: u64 = (1 << STATE_BITS) - 1;
+/// Suspect, and heard once since.
+const SUSPECT_RETURNING: u64 = 6;
+/// Failed, and heard once since.
+const FAILED_RETURNING: u64 = 7;
 const DEGRADED_MASK: u64 = 1 << STATE_BITS;
 const INTERVAL_MASK: u64 = ((1 << INTERVAL_MS_BITS) - 1) << INTERVAL_SHIFT;
 
@@ -64,11 +68,28 @@ impl Node {
         match self.packed & STATE_MASK {
             1 => Some(NodeState::New),
             2 => Some(NodeState::Alive),
-            3 => Some(NodeState::Suspect),
-            4 => Some(NodeState::Failed),
+            3 | SUSPECT_RETURNING => Some(NodeState::Suspect),
+            4 | FAILED_RETURNING => Some(NodeState::Failed),
             5 => Some(NodeState::Left),
             _ => None,
         }
+    }
+
+    /// Whether the node is suspect or failed, and has been heard once since.
+    #[inline]
+    #[must_use]
+    pub const fn is_returning(&self) -> bool {
+        self.packed & STATE_MASK >= SUSPECT_RETURNING
+    }
+
+    /// Notes that the node has been heard, if it is suspect or failed. Moving it to any state forgets that.
+    pub fn set_returning(&mut self) {
+        let bits = match self.state() {
+            Some(NodeState::Suspect) => SUSPECT_RETURNING,
+            Some(NodeState::Failed) => FAILED_RETURNING,
+            _ => return,
+        };
+        self.packed = self.packed & !STATE_MASK | bits;
     }
 
     /// Moves the node to another state. The registry does it, because it counts them.
@@ -145,6 +166,18 @@ mod tests {
             node.set_degraded(is_degraded);
             assert_eq!(node.is_degraded(), is_degraded);
             assert_eq!((node.armed(), node.interval_ms(), node.state()), (tick, interval_ms, Some(state)));
+        }
+    }
+
+    #[test]
+    fn a_node_that_returns_stands_where_it_stood_until_it_is_moved() {
+        for state in [NodeState::Suspect, NodeState::Failed, NodeState::Alive] {
+            let mut node = Node::of(NodeId(1));
+            node.set_state(state);
+            node.set_returning();
+            assert_eq!((node.state(), node.is_returning()), (Some(state), state != NodeState::Alive));
+            node.set_state(state);
+            assert!(!node.is_returning());
         }
     }
 

@@ -46,7 +46,7 @@ pub enum VerdictKind {
     Suspected,
     /// Silent past its failed deadline.
     Failed,
-    /// A suspect or failed node of the same incarnation was heard again.
+    /// A suspect or failed node of the same incarnation was heard again, twice within its failed timeout.
     Recovered,
     /// A greater incarnation was heard: the node restarted, whatever it was before.
     Restarted,

@@ -121,7 +121,8 @@ impl Expectation {
             deadline: fact.at.before,
             certainty: if fact.was_member || joins || says_status { Certainty::Must } else { Certainty::May },
             belongs_from: fact.at.before.saturating_sub(CLOCK_TOLERANCE),
-            belongs_until: fact.at.after + timeouts.late_max,
+            // A recovery is told at the second sign, and that may come late or be lost once.
+            belongs_until: fact.at.after + timeouts.late_max + timeouts.tolerance * 8,
             incarnation: Some(fact.incarnation.0),
             or_restarted_from: joins.then(|| fact.from.before.saturating_sub(CLOCK_TOLERANCE)),
         });

@@ -92,7 +92,7 @@ impl Engine {
                     self.registry.remove(slot);
                     return;
                 }
-            } else {
+            } else if state == NodeState::New {
                 self.counters.new_nodes_never_confirmed += 1;
             }
             self.move_to(slot, state, next);
@@ -113,6 +113,8 @@ impl Engine {
             NodeState::New => Some((NodeState::Left, None)),
             NodeState::Alive => Some((NodeState::Suspect, Some(VerdictKind::Suspected))),
             NodeState::Suspect => Some((NodeState::Failed, Some(VerdictKind::Failed))),
+            // Heard once, and not again.
+            NodeState::Failed if self.registry.node(slot).is_returning() => Some((state, None)),
             NodeState::Failed | NodeState::Left => Some((state, Some(VerdictKind::Forgotten))),
         }
     }

@@ -74,6 +74,11 @@ impl Engine {
         (state, novelty): (NodeState, Novelty),
         verdicts: &mut Verdicts,
     ) {
+        let is_down = matches!(state, NodeState::Suspect | NodeState::Failed);
+        if is_down && novelty == Novelty::SameRun && !self.registry.node(slot).is_returning() {
+            self.take_first_of_return(slot, state, heartbeat);
+            return;
+        }
         let (next, kind) = match (state, novelty) {
             (NodeState::New, Novelty::LaterRun) | (NodeState::Left, _) => (NodeState::New, None),
             (NodeState::New, Novelty::SameRun) => (NodeState::Alive, Some(VerdictKind::Joined)),
@@ -96,8 +101,8 @@ impl Engine {
             }
             self.decide(slot, state, Cause { kind, deadline: None }, verdicts);
         }
-        if novelty == Novelty::SameRun {
-            self.learn_from_change(slot, state, heartbeat);
+        if novelty == Novelty::SameRun && state != NodeState::Left {
+            self.learn(slot, heartbeat);
         }
         self.move_to(slot, state, next);
         if novelty == Novelty::LaterRun {
@@ -158,24 +163,23 @@ impl Engine {
         self.detection.hear(slot, gap);
     }
 
-    /// The same for a heartbeat of the run that is known, which moves its node to another state.
+    /// The first heartbeat of a suspect or failed node of the run that is known: noted, and nothing is said yet.
     ///
-    /// The silence of a suspect or failed node is no sample of its rhythm: it was too long for one, which is how the node came to
-    /// be suspect. That it ended proves the verdict wrong, and lengthens the timeouts. Losses count if the node was
-    /// only suspect: what is missing after a failure was an outage.
-    fn learn_from_change(&mut self, slot: SlotIndex, state: NodeState, heartbeat: &Heartbeat) {
-        match state {
-            NodeState::New => self.learn(slot, heartbeat),
-            NodeState::Suspect | NodeState::Failed => {
-                let node = self.registry.node(slot);
-                let steps = steps_between(node.sequence, heartbeat.sequence);
-                if state == NodeState::Suspect && node.last_seen >= self.samples_from {
-                    self.detection.count_losses(slot, steps);
-                }
-                self.detection.back_off(slot);
-            }
-            NodeState::Alive | NodeState::Left => {}
+    /// The silence that it ends is no sample of the node's rhythm: it was too long for one, which is how the node came to
+    /// be suspect. That it ended proves the verdict wrong, and lengthens the timeouts: at once, or a node that beats as
+    /// slowly as its failed timeout would never be heard twice within it. Losses count if the node was only suspect: what is
+    /// missing after a failure was an outage.
+    fn take_first_of_return(&mut self, slot: SlotIndex, state: NodeState, heartbeat: &Heartbeat) {
+        let node = self.registry.node(slot);
+        let steps = steps_between(node.sequence, heartbeat.sequence);
+        if state == NodeState::Suspect && node.last_seen >= self.samples_from {
+            self.detection.count_losses(slot, steps);
         }
+        self.detection.back_off(slot);
+        self.note_heartbeat(slot, heartbeat);
+        self.registry.node_mut(slot).set_returning();
+        // A failed node is armed for when it will be forgotten.
+        self.arm_no_later(slot, self.deadline(slot, state));
     }
 
     /// Gaps that are under way now teach nothing: the gateway did not listen all the time. To be called when it listens

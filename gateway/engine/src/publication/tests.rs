@@ -72,6 +72,7 @@ impl Scene {
             VerdictKind::Failed => NodeState::Failed,
             VerdictKind::Left { .. } => NodeState::Left,
             VerdictKind::Forgotten => NodeState::New,
+            _ => previous,
         };
         if kind == VerdictKind::Restarted {
             puppet.incarnation.0 += 1;
@@ -125,7 +126,7 @@ impl Scene {
                 assert_eq!(verdict.event_sequence, *sequence, "a story without gaps: {event:?}");
                 let known = self.believed.get(&verdict.node_id);
                 assert!(known.is_none_or(|known| known.0 == verdict.previous), "{known:?}, then {event:?}");
-                if event.saying == Saying::Verdict {
+                if event.saying == Saying::Verdict && !verdict.kind.is_condition() {
                     self.believe(verdict.clone());
                 }
             }

@@ -11,7 +11,8 @@ impl Oracle {
     pub(crate) fn conditions(&mut self, heartbeat: &Heartbeat, now: u64, room: usize) -> Vec<Verdict> {
         let mut said = Vec::new();
         let Some(known) = self.nodes.get_mut(&heartbeat.node_id) else { return said };
-        if known.state != NodeState::Alive || !std::mem::take(&mut known.was_heard) {
+        let was_heard = std::mem::take(&mut known.was_heard);
+        if known.state != NodeState::Alive || !was_heard {
             return said;
         }
         let is_degraded = heartbeat.status == NodeStatus::Degraded;

@@ -3,8 +3,8 @@
 use std::cell::Cell;
 use std::sync::Arc;
 
-use pulsegate_engine::NodeState;
 use pulsegate_engine::verdict::NodeFacts;
+use pulsegate_engine::{EngineConfig, NodeState};
 
 use crate::naive_detector::{Lesson, Naive};
 
@@ -17,6 +17,8 @@ pub(crate) struct Known {
     pub(crate) last_seen: u64,
     pub(crate) interval_ms: u32,
     pub(crate) verdicts: u32,
+    /// It is suspect or failed, and has been heard once since.
+    pub(crate) is_returning: bool,
     /// The heartbeat that is being taken was a newer one, and was taken whole.
     pub(crate) was_heard: bool,
     /// What the world was told last.
@@ -29,29 +31,54 @@ pub(crate) struct Known {
     pub(crate) lessons: Vec<Lesson>,
     /// It has answered a probe, and is not called failed before then.
     pub(crate) suspect_until: u64,
+    /// How far the engine's moment may be from that, at most.
+    pub(crate) answer_leeway: u64,
     /// What follows from the above, until one of them changes.
     pub(crate) timeouts: Cell<Option<Naive>>,
 }
 
 impl Known {
+    /// A node that has been heard once.
+    pub(crate) fn first(config: &EngineConfig, incarnation: u32, sequence: u32, now: u64) -> Self {
+        Self {
+            state: NodeState::New,
+            incarnation,
+            sequence,
+            last_seen: now,
+            interval_ms: config.interval_ms,
+            verdicts: 0,
+            is_returning: false,
+            was_heard: false,
+            is_degraded: false,
+            facts: None,
+            profile: config.profiles.default_index().position(),
+            round_trip_us: 0,
+            lessons: Vec::new(),
+            timeouts: Cell::default(),
+            suspect_until: 0,
+            answer_leeway: 0,
+        }
+    }
+
     /// What a newer heartbeat of the same run teaches.
     pub(crate) fn learn_from(&mut self, learns: bool, now: u64, sequence: u32, listens_since: u64) {
         let is_counted = sequence != 0 && self.sequence != 0;
         let steps = if is_counted { sequence.saturating_sub(self.sequence) } else { 0 };
         let listened = self.last_seen >= listens_since;
         match self.state {
-            NodeState::New | NodeState::Alive if listened => {
-                let length_us = (now - self.last_seen) as f64 / 1e3;
-                let interval_us = f64::from(self.interval_ms) * 1e3;
-                self.learn(learns, Lesson::Gap { length_us, steps, interval_us });
-            }
-            NodeState::Suspect | NodeState::Failed => {
+            NodeState::Suspect | NodeState::Failed if !self.is_returning => {
                 if listened && self.state == NodeState::Suspect {
                     self.learn(learns, Lesson::Losses { steps });
                 }
                 self.learn(learns, Lesson::Wronged);
             }
-            NodeState::New | NodeState::Alive | NodeState::Left => {}
+            NodeState::Left => {}
+            _ if listened => {
+                let length_us = (now - self.last_seen) as f64 / 1e3;
+                let interval_us = f64::from(self.interval_ms) * 1e3;
+                self.learn(learns, Lesson::Gap { length_us, steps, interval_us });
+            }
+            _ => {}
         }
     }
 
@@ -60,5 +87,27 @@ impl Known {
             self.lessons.push(lesson);
             self.timeouts.set(None);
         }
+    }
+
+    pub(crate) fn learns(&self, config: &EngineConfig) -> bool {
+        config.profiles.detectors()[self.profile].profile().needs_rhythm()
+    }
+
+    /// The first heartbeat of a suspect or failed node: nothing but a sign of life.
+    pub(crate) fn return_for(&mut self, config: &EngineConfig, now: u64, sequence: u32, listens_since: u64) {
+        self.learn_from(self.learns(config), now, sequence, listens_since);
+        self.is_returning = true;
+        self.last_seen = now;
+        self.sequence = self.sequence.max(sequence);
+    }
+
+    /// Nothing can happen to it any more but that.
+    pub(crate) fn waits_to_be_forgotten(&self) -> bool {
+        matches!(self.state, NodeState::Failed | NodeState::Left) && !self.is_returning
+    }
+
+    /// Whether what time does to it next is told to nobody.
+    pub(crate) fn settles_quietly(&self) -> bool {
+        self.state == NodeState::New || (self.state == NodeState::Failed && self.is_returning)
     }
 }

@@ -144,11 +144,14 @@ impl Lockstep {
         looked_at(self.engine.counters()) - looked_at(before)
     }
 
-    /// Of a call that did not do everything: whether this new node's time has come in it. The oracle cannot know, but
+    /// Of a call that did not do everything: whether this new or returning node's time has come in it. The oracle cannot know, but
     /// checks that it was allowed.
     fn has_settled_quietly(&self, id: NodeId) -> bool {
-        let was_new = self.oracle.nodes[&id].state == NodeState::New;
-        was_new && self.engine.node(id).is_none_or(|node| node.state == NodeState::Left)
+        let known = &self.oracle.nodes[&id];
+        let node = self.engine.node(id);
+        known.settles_quietly()
+            && node
+                .is_none_or(|node| node.state == NodeState::Left || node.is_returning != known.is_returning)
     }
 
     /// Takes up to `count` verdicts out.
@@ -219,6 +222,7 @@ impl Lockstep {
             assert_eq!(theirs, (known.state, known.incarnation, known.sequence, known.interval_ms), "{id}");
             assert_eq!(node.last_seen, Timestamp::from_nanoseconds(known.last_seen), "{id}");
             assert_eq!((node.event_sequence, node.is_degraded), (known.verdicts, known.is_degraded), "{id}");
+            assert_eq!(node.is_returning, known.is_returning, "{id}");
             let wakes = next.expect("something is armed while a node is known");
             let deadline =
                 Timestamp::from_nanoseconds(self.oracle.deadline(known) + self.oracle.leeway(known));

@@ -30,6 +30,7 @@ mod polled_phi;
 mod profiles;
 mod protection;
 mod storm;
+mod testimony;
 
 use std::hash::{BuildHasher, RandomState};
 

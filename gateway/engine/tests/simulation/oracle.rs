@@ -7,16 +7,15 @@
 //! Where the engine has a choice, in which order nodes are judged and how much of it one call does, the oracle has none
 //! of its own: it is shown what the engine said and says whether that was allowed, and whether anything is missing.
 
-use std::cell::Cell;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use pulsegate_codec::{Departure, Heartbeat, Incarnation, NodeDescriptor, NodeId, Sequence};
+use pulsegate_codec::{Departure, Heartbeat, NodeDescriptor, NodeId};
 use pulsegate_engine::detector::Profile;
 use pulsegate_engine::limits::{DEPARTURES_POSTPONED_MAX, ROUND_TRIP_US_MAX};
 use pulsegate_engine::verdict::NodeFacts;
-use pulsegate_engine::{EngineConfig, Evidence, NodeState, Terms, Timestamp, Verdict, VerdictKind};
+use pulsegate_engine::{EngineConfig, NodeState, Timestamp, Verdict, VerdictKind};
 
 use crate::agreement::{assert_agree, leeway};
 use crate::known::Known;
@@ -83,22 +82,7 @@ impl Oracle {
                 return None;
             }
             self.counted.heartbeats_accepted += 1;
-            let first = Known {
-                state: NodeState::New,
-                incarnation,
-                sequence,
-                last_seen: now,
-                interval_ms: self.config.interval_ms,
-                verdicts: 0,
-                was_heard: false,
-                is_degraded: false,
-                facts: None,
-                profile: self.config.profiles.default_index().position(),
-                round_trip_us: 0,
-                lessons: Vec::new(),
-                timeouts: Cell::default(),
-                suspect_until: 0,
-            };
+            let first = Known::first(&self.config, incarnation, sequence, now);
             self.nodes.insert(heartbeat.node_id, first);
             return None;
         };
@@ -116,10 +100,15 @@ impl Oracle {
             NodeState::New if same_run => Some(VerdictKind::Joined),
             NodeState::New | NodeState::Left => None,
             _ if !same_run => Some(VerdictKind::Restarted),
-            NodeState::Suspect | NodeState::Failed => Some(VerdictKind::Recovered),
+            NodeState::Suspect | NodeState::Failed if known.is_returning => Some(VerdictKind::Recovered),
+            // The first of two.
+            NodeState::Suspect | NodeState::Failed => {
+                known.return_for(&self.config, now, sequence, self.listens_since);
+                return None;
+            }
             NodeState::Alive => None,
         };
-        let learns = self.config.profiles.detectors()[known.profile].profile().needs_rhythm();
+        let learns = known.learns(&self.config);
         if kind.is_some() && !has_room {
             known.last_seen = now;
             known.learn(learns, Lesson::Skip);
@@ -137,6 +126,7 @@ impl Oracle {
         known.last_seen = now;
         known.sequence = if same_run { sequence.max(known.sequence) } else { sequence };
         known.was_heard = true;
+        known.is_returning = false;
         known.is_degraded &= same_run;
         known.incarnation = incarnation;
         known.suspect_until = 0;
@@ -216,7 +206,7 @@ impl Oracle {
             if incarnation == known.incarnation { sequence.max(known.sequence) } else { sequence };
         known.incarnation = incarnation;
         known.state = NodeState::Left;
-        known.is_degraded = false;
+        (known.is_degraded, known.is_returning) = (false, false);
         known.last_seen = now;
         known.suspect_until = 0;
         known.verdicts += 1;
@@ -231,11 +221,18 @@ impl Oracle {
         let deadline = self.passed_deadline(known, sure)?;
         let (kind, state) = match known.state {
             NodeState::New => return None,
+            NodeState::Failed if known.is_returning => return None,
             NodeState::Alive => (VerdictKind::Suspected, NodeState::Suspect),
             NodeState::Suspect => (VerdictKind::Failed, NodeState::Failed),
             state => (VerdictKind::Forgotten, state),
         };
-        let after = Known { state, verdicts: known.verdicts + 1, suspect_until: 0, ..known.clone() };
+        let after = Known {
+            state,
+            verdicts: known.verdicts + 1,
+            suspect_until: 0,
+            is_returning: false,
+            ..known.clone()
+        };
         let deadline = Some(Timestamp::from_nanoseconds(deadline));
         let verdict = self.verdict(id, kind, (known, &after), now, deadline);
         Some((verdict, after))
@@ -254,7 +251,7 @@ impl Oracle {
         (passed <= last_tick).then_some(deadline)
     }
 
-    fn profile(&self, known: &Known) -> &Profile {
+    pub(crate) fn profile(&self, known: &Known) -> &Profile {
         self.config.profiles.detectors()[known.profile].profile()
     }
 
@@ -272,10 +269,11 @@ impl Oracle {
         let silence_us = match known.state {
             NodeState::Alive => timeouts.suspect_us,
             NodeState::New | NodeState::Suspect => timeouts.failed_us,
+            NodeState::Failed if known.is_returning => timeouts.failed_us,
             NodeState::Failed | NodeState::Left => self.config.forget_after.as_secs_f64() * 1e6,
         };
         let silence = whole(silence_us.ceil()) * 1_000;
-        if matches!(known.state, NodeState::Failed | NodeState::Left) {
+        if known.waits_to_be_forgotten() {
             return known.last_seen.saturating_add(silence);
         }
         let deadline = protection::deadline(&self.pauses, self.dropped_at, known.last_seen, silence);
@@ -285,18 +283,25 @@ impl Oracle {
     /// How far the engine's deadline may be from this one: it keeps single precision, and whole microseconds. Nothing where
     /// neither matters.
     pub(crate) fn leeway(&self, known: &Known) -> u64 {
-        let is_exact =
-            matches!(known.state, NodeState::Failed | NodeState::Left) || !self.profile(known).needs_rhythm();
-        if is_exact { 0 } else { leeway(Duration::from_secs_f64(self.timeouts(known).failed_us / 1e6)) }
+        let is_exact = known.waits_to_be_forgotten() || !self.profile(known).needs_rhythm();
+        let answered = if known.state == NodeState::Suspect { known.answer_leeway } else { 0 };
+        let own =
+            if is_exact { 0 } else { leeway(Duration::from_secs_f64(self.timeouts(known).failed_us / 1e6)) };
+        own.max(answered)
     }
 
     /// Checks one verdict that the engine gave because time had passed, and takes it over.
     pub(crate) fn accept_judgement(&mut self, given: &Verdict, now: u64) {
         self.settle_quietly(given.node_id, Sure::Perhaps);
         let known = self.nodes.get(&given.node_id).expect("a verdict on a node that nobody knows");
-        let Some((expected, after)) = self.judgement(given.node_id, known, now, Sure::Perhaps) else {
+        let Some((mut expected, after)) = self.judgement(given.node_id, known, now, Sure::Perhaps) else {
             panic!("a verdict that nothing allows: {given:?} on {known:?}");
         };
+        if let (Some(theirs), Some(ours)) = (given.evidence.deadline, expected.evidence.deadline)
+            && theirs.as_nanoseconds().abs_diff(ours.as_nanoseconds()) <= self.leeway(known)
+        {
+            expected.evidence.deadline = Some(theirs);
+        }
         assert_agree(given, &expected);
         let deadline = given.evidence.deadline.expect("a verdict of silence has a deadline");
         assert!(deadline.as_nanoseconds() <= self.horizon, "early: {given:?}");
@@ -307,10 +312,16 @@ impl Oracle {
         }
     }
 
-    /// Does what time does to a new node without a word, if its time has come.
+    /// Does what time does to a new or returning node without a word, if its time has come.
     pub(crate) fn settle_quietly(&mut self, id: NodeId, sure: Sure) {
         let Some(known) = self.nodes.get(&id) else { return };
-        if known.state != NodeState::New || self.passed_deadline(known, sure).is_none() {
+        if !known.settles_quietly() || self.passed_deadline(known, sure).is_none() {
+            return;
+        }
+        if known.state == NodeState::Failed {
+            if let Some(known) = self.nodes.get_mut(&id) {
+                known.is_returning = false;
+            }
             return;
         }
         self.counted.new_nodes_never_confirmed += 1;
@@ -330,48 +341,6 @@ impl Oracle {
 
     pub(crate) fn ids(&self) -> Vec<NodeId> {
         self.nodes.keys().copied().collect()
-    }
-
-    pub(crate) fn verdict(
-        &self,
-        node_id: NodeId,
-        kind: VerdictKind,
-        (before, after): (&Known, &Known),
-        now: u64,
-        deadline: Option<Timestamp>,
-    ) -> Verdict {
-        let missed = (now - before.last_seen) / (u64::from(before.interval_ms) * 1_000_000);
-        Verdict {
-            node_id,
-            kind,
-            previous: before.state,
-            incarnation: Incarnation(after.incarnation),
-            event_sequence: after.verdicts,
-            decided_at: Timestamp::from_nanoseconds(now),
-            evidence: Evidence {
-                last_seen: Timestamp::from_nanoseconds(before.last_seen),
-                deadline,
-                interval_ms: before.interval_ms,
-                last_sequence: Sequence(before.sequence),
-                intervals_missed: u32::try_from(missed).unwrap_or(u32::MAX),
-                terms: self.terms(before),
-            },
-            facts: before.facts.clone(),
-        }
-    }
-
-    fn terms(&self, known: &Known) -> Terms {
-        let Naive { suspect_us, failed_us, moments_us } = self.timeouts(known);
-        let rounded = |microseconds: f64| u32::try_from(whole(microseconds.round())).unwrap();
-        let name = &self.profile(known).name;
-        Terms {
-            profile: self.config.profiles.find(name).expect("a profile of the configuration"),
-            suspect_timeout: Duration::from_micros(whole(suspect_us.ceil())),
-            failed_timeout: Duration::from_micros(whole(failed_us.ceil())),
-            mean_us: moments_us.map(|(mean_us, _)| rounded(mean_us)),
-            deviation_us: moments_us.map(|(_, deviation_us)| rounded(deviation_us)),
-            round_trip_us: Some(known.round_trip_us).filter(|&round_trip_us| round_trip_us != 0),
-        }
     }
 }
 

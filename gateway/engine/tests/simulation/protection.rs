@@ -33,7 +33,10 @@ impl Oracle {
         let Naive { suspect_us, failed_us, .. } = self.timeouts(known);
         let span = (whole(failed_us.ceil()) - whole(suspect_us.ceil())) * 1_000;
         let span = span.max(u64::try_from(self.config.tick.as_nanos()).unwrap());
+        let leeway = self.leeway(known);
         if let Some(known) = self.nodes.get_mut(&id) {
+            // What it rests on may have changed by the time it matters.
+            known.answer_leeway = known.answer_leeway.max(leeway);
             known.suspect_until = known.suspect_until.max(now + span);
         }
     }

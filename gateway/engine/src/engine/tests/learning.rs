@@ -109,6 +109,7 @@ fn gaps_across_a_restart_a_goodbye_or_a_failure_teach_nothing() {
     assert_eq!(fixture.silence_until_failed(), expected);
     // Failed, recovered: only the back-off of a fifth shows.
     fixture.beat(SECOND, 100);
+    fixture.beat(SECOND, 101);
     assert_eq!(fixture.silence_until_failed(), (3_720, 5_720));
 }
 
@@ -117,7 +118,7 @@ fn wronged_node_has_a_fifth_more_time_for_a_while() {
     let profile = Profile { back_off_percent: 20.0, ..Profile::fixed("mine", 3.0, 5.0) };
     let mut fixture = learning(profile).with_alive_node();
     assert_eq!(fixture.silence_until_failed(), (3_000, 5_000));
-    fixture.beat_on(1, 0, 1);
+    fixture.beat_on(2, 0, 1);
     assert_eq!(fixture.silence_until_failed(), (3_600, 6_000));
     fixture.beat_on(5_000, 1_000, 1);
     let (suspect_ms, failed_ms) = fixture.silence_until_failed();

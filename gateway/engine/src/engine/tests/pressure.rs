@@ -33,12 +33,13 @@ fn a_failed_node_that_beats_without_room_recovers_at_its_next_heartbeat() {
     fixture.tick_at(5_000);
     assert_eq!((fixture.state(), fixture.verdicts.room()), (Some(NodeState::Failed), 0));
     fixture.beat(FIRST, 3);
+    fixture.beat(FIRST, 4);
     let node = fixture.engine.node(NodeId(1)).unwrap();
-    assert_eq!((node.state, node.last_sequence), (NodeState::Failed, Sequence(2)));
+    assert_eq!((node.state, node.last_sequence), (NodeState::Failed, Sequence(3)));
     assert_eq!(node.last_seen, Timestamp::from_milliseconds(5_000));
     fixture.taken();
     fixture.now_ms = 5_001;
-    fixture.beat(FIRST, 4);
+    fixture.beat(FIRST, 5);
     assert_eq!(fixture.said(), [("recovered", 5_001)]);
     fixture.run_until(8_010);
     assert_eq!(fixture.said(), [("suspected", 8_010)]);

@@ -68,6 +68,7 @@ fn an_answer_counts_for_one_suspicion_only() {
     fixture.run_until(4_900);
     fixture.engine.on_probe_answer(NodeId(1), fixture.now());
     fixture.beat(FIRST, 3);
+    fixture.beat(FIRST, 4);
     fixture.run_until(9_900);
     let expected = [("suspected", 3_000), ("recovered", 4_900), ("suspected", 7_900), ("failed", 9_900)];
     assert_eq!(fixture.said(), expected);

@@ -52,6 +52,7 @@ fn failed_and_left_nodes_are_still_so_after_a_restart() {
     new.run_until(110_000);
     assert_eq!(new.said(), []);
     new.beat_of(NodeId(2), FIRST, 3);
+    new.beat_of(NodeId(2), FIRST, 4);
     assert_eq!(new.said(), [("recovered", 110_000)]);
     new.beat(FIRST, 3);
     new.beat(FIRST, 4);

@@ -47,20 +47,56 @@ fn an_echo_does_not_keep_a_dead_node_alive() {
     assert_eq!(fixture.engine.counters().heartbeats_stale, 7);
 }
 
+/// Shows that the first heartbeat moves nothing but the last-seen time, and that the second recovers.
 #[test]
-fn a_suspect_or_failed_node_that_is_heard_again_recovers_and_is_watched_anew() {
+fn a_suspect_or_failed_node_that_is_heard_twice_recovers_and_is_watched_anew() {
     for (silence_ms, previous) in [(3_500, NodeState::Suspect), (6_000, NodeState::Failed)] {
         let mut fixture = Fixture::new().with_alive_node();
         fixture.run_until(silence_ms);
         fixture.taken();
         fixture.beat(FIRST, 3);
+        assert_eq!((fixture.said(), fixture.state()), (Vec::new(), Some(previous)));
+        fixture.beat(FIRST, 3);
+        assert_eq!(fixture.said(), [], "a duplicate is not a second heartbeat");
+        fixture.beat(FIRST, 4);
         let recovered = fixture.taken().remove(0);
         assert_eq!((recovered.kind, recovered.previous), (VerdictKind::Recovered, previous));
-        assert_eq!(recovered.evidence.last_seen, Timestamp::ZERO);
+        assert_eq!(recovered.evidence.last_seen, Timestamp::from_milliseconds(silence_ms));
         fixture.run_until(silence_ms + 5_000);
         let expected = [("suspected", silence_ms + 3_000), ("failed", silence_ms + 5_000)];
         assert_eq!(fixture.said(), expected);
     }
+}
+
+/// Shows that a suspect node is not failed while its second heartbeat is awaited, and is if that does not come.
+#[test]
+fn a_suspect_node_has_its_failed_timeout_for_the_second_heartbeat() {
+    let mut fixture = Fixture::new().with_alive_node();
+    fixture.run_until(4_900);
+    fixture.beat(FIRST, 3);
+    fixture.run_until(9_800);
+    assert_eq!(fixture.said(), [("suspected", 3_000)]);
+    let mut other = Fixture::new().with_alive_node();
+    other.run_until(4_900);
+    other.beat(FIRST, 3);
+    other.run_until(20_000);
+    assert_eq!(other.said(), [("suspected", 3_000), ("failed", 9_900)]);
+    fixture.beat(FIRST, 4);
+    assert_eq!(fixture.said(), [("recovered", 9_800)]);
+}
+
+/// Shows that heartbeats further apart than the failed timeout bring no failed node back, one by one.
+#[test]
+fn a_failed_node_that_is_heard_now_and_then_stays_failed_and_is_forgotten_in_the_end() {
+    let mut fixture = Fixture::new().with_alive_node();
+    for sequence in 3..6 {
+        fixture.run_until(u64::from(sequence) * 6_000);
+        fixture.beat(FIRST, sequence);
+        assert!(fixture.engine.node(NodeId(1)).unwrap().is_returning);
+    }
+    fixture.run_until(100_000);
+    let expected = [("suspected", 3_000), ("failed", 5_000), ("forgotten", 90_000)];
+    assert_eq!(fixture.said(), expected);
 }
 
 #[test]

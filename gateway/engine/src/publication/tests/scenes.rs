@@ -350,3 +350,18 @@ fn known_nodes_count() {
     assert_eq!(scene.of_kind(VerdictKind::Failed).len(), 3, "3 of 40");
     scene.check_belief();
 }
+
+/// Shows: what a node says of its condition is told at once, in the node's order, also while a guard holds its zone.
+#[test]
+fn a_condition_is_held_by_nobody() {
+    let (mut scene, ids) = fleet(400, 1, 1);
+    scene.kill(&ids[..300]);
+    assert_eq!(scene.of_kind(VerdictKind::Failed), []);
+    scene.say(ids[399], VerdictKind::Degraded);
+    scene.say(ids[399], VerdictKind::Healthy);
+    let told = [VerdictKind::Degraded, VerdictKind::Healthy].map(|kind| scene.of_kind(kind).len());
+    assert_eq!(told, [1, 1]);
+    scene.pass(Duration::from_secs(100));
+    scene.check_accounts();
+    scene.check_belief();
+}
