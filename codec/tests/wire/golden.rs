@@ -60,6 +60,12 @@ fn goldens() -> Vec<Golden> {
         services: vec!["api", "cache"],
         ..NodeDescriptor::default()
     };
+    let probed = NodeDescriptor {
+        name: "node-1",
+        round_trip_time_us: 41_000,
+        probe: "http://10.1.2.3:8080/health",
+        ..NodeDescriptor::default()
+    };
     let departure = Departure {
         node_id: NodeId::from_name("node-1"),
         incarnation: Incarnation(1_760_000_000),
@@ -84,9 +90,10 @@ fn goldens() -> Vec<Golden> {
         plain("bare-id", vec![Heartbeat { node_id: NodeId(0x35 << 56), ..Heartbeat::default() }]),
         plain("all-columns", all_columns.collect()),
         plain("mixed-lanes", ["node-1", "node-2", "node-3"].map(first_heartbeat).to_vec()),
-        Golden { descriptors: vec![full.clone()], ..plain("described", vec![first_heartbeat("node-1")]) },
+        Golden { descriptors: vec![full], ..plain("described", vec![first_heartbeat("node-1")]) },
         Golden { departures: vec![departure], ..plain("departure", Vec::new()) },
         Golden { compression: Compression::Zstd { level: 3 }, ..plain("zstd", rack.collect()) },
+        Golden { descriptors: vec![probed], ..plain("probed", vec![first_heartbeat("node-1")]) },
     ]
 }
 
