@@ -19,7 +19,7 @@
 //! ```
 //!
 //! Consumers drop duplicates by `gateway`, `epoch` and `gateway_sequence` (or by `ce_id`), and order the events of one
-//! node by `epoch` and `event_sequence`, never by wall clock.
+//! node by the same, never by wall clock.
 //!
 //! This module does not decide anything and does not know the engine: the gateway maps verdicts to events.
 
@@ -140,7 +140,7 @@ pub struct Event {
     /// How many nodes the group, zone or gateway has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub members: Option<u32>,
-    /// How long the event was held back before it was told.
+    /// How long the event was held back before it was told; how long a guard held that lets go.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held_us: Option<u64>,
     /// The timeout profile that the node was held to.
@@ -164,7 +164,7 @@ pub struct Event {
     /// The node's work that waits to be done.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pending: Option<u32>,
-    /// How often the node changed while its changes were not told.
+    /// How often the node came back or restarted, as counted by damping.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub flap_count: Option<u32>,
     /// How long the gateway did not run.

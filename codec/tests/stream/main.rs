@@ -217,3 +217,34 @@ fn types_are_the_same_everywhere() {
     let list = between(comment, "One word: ", ". ");
     assert_eq!(list.split(", ").collect::<Vec<_>>(), known);
 }
+
+#[test]
+fn page_for_consumers_names_every_type_and_field_and_its_examples_are_events() {
+    // Goal: the page cannot fall behind the schema. Method: a row of a table names each type and each field; what is
+    // fenced as JSON is an event a line, and is what the codec would write for it.
+    let page = workspace_file("docs/stream.md");
+    let fields = between(&page, "## Fields", "\n## ");
+    let types = between(&page, "## Event types", "\n## ");
+    let rows = |section: &str| -> Vec<String> {
+        let names = section.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`'));
+        names.map(|(name, _)| name.to_owned()).collect()
+    };
+    let mut types = rows(types);
+    let mut known: Vec<String> = EventType::KNOWN.iter().map(|known| known.word().to_owned()).collect();
+    types.sort();
+    known.sort();
+    assert_eq!(types, known);
+    let mut fields = rows(fields);
+    fields.sort();
+    assert_eq!(fields, proto_fields().into_keys().collect::<Vec<_>>());
+
+    let schema = schema();
+    let blocks = page.split("```json\n").skip(1).map(|block| block.split("```").next().unwrap());
+    let examples: Vec<&str> = blocks.flat_map(str::lines).collect();
+    assert!(examples.len() > 5);
+    for example in examples {
+        let event = Event::from_json(example.as_bytes()).unwrap();
+        assert_eq!(String::from_utf8(event.to_json()).unwrap(), example);
+        validate(&schema, &as_value(&event)).unwrap();
+    }
+}
