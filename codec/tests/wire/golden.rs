@@ -11,7 +11,7 @@ use pulsegate_codec::limits::{DESCRIPTORS_PER_FRAME_MAX, FRAME_BYTES_MAX, PAYLOA
 use pulsegate_codec::proto::{self, HeartbeatBatch};
 use pulsegate_codec::{
     BatchEncoder, Compression, Decoder, Departure, DepartureReason, FrameHeader, Heartbeat, Incarnation,
-    NodeDescriptor, NodeId, NodeStatus, RejectReason, SenderId, Sequence, frame,
+    NodeDescriptor, NodeId, NodeStatus, Ping, PingKind, RejectReason, SenderId, Sequence, frame,
 };
 
 use crate::frames::{MIXED, compressed_frame, framed};
@@ -259,6 +259,17 @@ fn frame_that_the_document_works_out_is_the_golden_one() {
     }
     let (name, golden) = &read_frames(ACCEPTED_PATH)[0];
     assert_eq!((name.as_str(), &bytes), ("one-node", golden));
+}
+
+#[test]
+fn ping_and_pong_that_the_document_shows_are_those_of_the_codec() {
+    let document = fs::read_to_string(workspace_path(DOCUMENT_PATH)).unwrap();
+    let (_, behind_marker) = document.split_once("<!-- golden: ping -->").unwrap();
+    let lines = behind_marker.split("```").nth(1).unwrap().lines().skip(1);
+    let shown: Vec<Vec<u8>> = lines.map(bytes_of_hex).collect();
+    let ping =
+        Ping { kind: PingKind::Ping, node_id: NodeId::from_name("node-1"), nonce: 0x0102_0304_0506_0708 };
+    assert_eq!(shown, [ping.to_bytes().to_vec(), ping.pong().to_bytes().to_vec()]);
 }
 
 #[test]
