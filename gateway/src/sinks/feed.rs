@@ -65,6 +65,8 @@ pub(super) struct Feed {
     windows: BTreeMap<usize, Window>,
     /// What the cursor was last told, by lane.
     settled: BTreeMap<usize, u64>,
+    /// The first offset that was not read yet, by lane.
+    unread: BTreeMap<usize, u64>,
     readers: Vec<TopicReader>,
     retry_at: Option<Timestamp>,
     read_failures: u64,
@@ -91,10 +93,12 @@ impl Feed {
                 |lane: usize| cursor.offset(&shared.committed.lanes()[lane]).expect("placed at the start");
             lanes.iter().map(|lane| (*lane, Window::new(offset(*lane)))).collect()
         };
-        let settled = windows.iter().map(|(lane, window)| (*lane, window.acknowledged_to())).collect();
+        let settled: BTreeMap<usize, u64> =
+            windows.iter().map(|(lane, window)| (*lane, window.acknowledged_to())).collect();
         let mut feed = Self {
             shared,
             windows,
+            unread: settled.clone(),
             settled,
             readers: Vec::new(),
             retry_at: None,
@@ -116,29 +120,50 @@ impl Feed {
 
     /// Forgets what is under way and reads again from the acknowledged part on. Returns how many records were under way.
     pub(super) fn rewind(&mut self) -> usize {
-        let mut offsets: BTreeMap<&str, BTreeMap<u32, u64>> = BTreeMap::new();
-        let mut lanes: BTreeMap<&str, BTreeMap<u32, usize>> = BTreeMap::new();
         let mut under_way = 0;
-        for (index, window) in &mut self.windows {
-            let lane = &self.shared.committed.lanes()[*index];
+        for (lane, window) in &mut self.windows {
             under_way += window.len();
             *window = Window::new(window.acknowledged_to());
-            offsets.entry(&*lane.topic).or_default().insert(lane.partition, window.acknowledged_to());
+            self.unread.insert(*lane, window.acknowledged_to());
+        }
+        self.open_readers();
+        under_way
+    }
+
+    /// Reads each lane from its first unread offset on.
+    fn open_readers(&mut self) {
+        let mut offsets: BTreeMap<&str, BTreeMap<u32, u64>> = BTreeMap::new();
+        let mut lanes: BTreeMap<&str, BTreeMap<u32, usize>> = BTreeMap::new();
+        for (index, unread) in &self.unread {
+            let lane = &self.shared.committed.lanes()[*index];
+            offsets.entry(&*lane.topic).or_default().insert(lane.partition, *unread);
             lanes.entry(&*lane.topic).or_default().insert(lane.partition, *index);
         }
-        self.readers = offsets
-            .iter()
-            .zip(lanes.into_values())
-            .map(|((topic, offsets), lanes)| {
-                let reader = LogReader::starting_at(&self.shared.log_directory, topic, offsets);
-                TopicReader { reader, lanes }
-            })
-            .collect();
-        under_way
+        let readers = offsets.iter().zip(lanes.into_values()).map(|((topic, offsets), lanes)| {
+            let reader = LogReader::starting_at(&self.shared.log_directory, topic, offsets);
+            TopicReader { reader, lanes }
+        });
+        self.readers = readers.collect();
+    }
+
+    /// Counts what retention removed unread. Also while the target is away: nobody should learn of it only afterwards.
+    fn notice_losses(&mut self) {
+        let mut events = 0;
+        for (lane, unread) in &mut self.unread {
+            let start = self.shared.committed.lanes()[*lane].start();
+            events += start.saturating_sub(*unread);
+            *unread = start.max(*unread);
+        }
+        if events > 0 {
+            // A reader may hold a removed file open: what was announced as lost is not sent all the same.
+            self.open_readers();
+            self.lose(events);
+        }
     }
 
     /// The next records, those of a lane in their order, a bounded number; empty if there are none for now.
     pub(super) fn next(&mut self) -> Vec<Outgoing> {
+        self.notice_losses();
         let now = self.shared.clock.now();
         if self.retry_at.is_some_and(|retry_at| now < retry_at) {
             return Vec::new();
@@ -167,7 +192,11 @@ impl Feed {
                 }
             }
         }
+        for found in &outgoing {
+            self.unread.insert(found.lane, found.offset + 1);
+        }
         if skipped_records > 0 {
+            // Removed since `notice_losses`.
             self.lose(skipped_records);
         }
         outgoing
@@ -204,6 +233,7 @@ impl Feed {
 
     /// Tells the cursor and the metrics how far all has arrived.
     pub(super) fn settle(&mut self) {
+        self.notice_losses();
         let now = self.shared.clock.now();
         let mut failure = None;
         let mut cursor = self.shared.cursor.lock();
