@@ -227,6 +227,7 @@ impl Feed {
 
     /// Records under way.
     #[must_use]
+    #[cfg(feature = "kafka-client")]
     pub(super) fn under_way(&self) -> usize {
         self.windows.values().map(Window::len).sum()
     }
