@@ -89,6 +89,16 @@ cells! {
     NodesSuspect: Gauge "pulsegate_nodes" {"state" = "suspect"} "Nodes suspect.";
     NodesFailed: Gauge "pulsegate_nodes" {"state" = "failed"} "Nodes failed.";
     NodesLeft: Gauge "pulsegate_nodes" {"state" = "left"} "Nodes that said goodbye.";
+    Pauses: Counter "pulsegate_pauses_total" {"" = ""} "Times that the shard did not run for so long that deadlines were moved by it.";
+    PausedMicroseconds: Counter "pulsegate_paused_us_total" {"" = ""} "Time by which deadlines were moved because the shard did not run, in microseconds.";
+    DropsSeen: Counter "pulsegate_drop_readings_total" {"" = ""} "Times that deadlines were widened because the kernel had dropped datagrams.";
+    Pings: Counter "pulsegate_pings_total" {"outcome" = "sent"} "Pings sent to silent nodes.";
+    PingsAnswered: Counter "pulsegate_pings_total" {"outcome" = "answered"} "Pings that were answered.";
+    PingsSkippedForLoad: Counter "pulsegate_pings_total" {"outcome" = "skipped_for_load"} "Silent nodes that were not asked because too many were silent at once.";
+    PingsWithoutAddress: Counter "pulsegate_pings_total" {"outcome" = "without_address"} "Silent nodes that were not asked because their address is not known.";
+    PongsUnasked: Counter "pulsegate_pings_total" {"outcome" = "unasked_pong"} "Pongs that answered no open question.";
+    ProbeAnswersAccepted: Counter "pulsegate_probe_answers_total" {"outcome" = "accepted"} "Answers that kept a node suspect.";
+    ProbeAnswersIgnored: Counter "pulsegate_probe_answers_total" {"outcome" = "ignored"} "Answers of nodes that were not suspect, or one too many.";
     LongestPauseMicroseconds: Gauge "pulsegate_longest_pause_us" {"" = ""} "Longest time since start that the shard's thread did not run when it wanted to, in microseconds.";
 }
 

@@ -13,6 +13,7 @@
 //!
 //! Order between two queues is not kept, and need not be: sequence and incarnation say which heartbeat is newer.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crossbeam::queue::ArrayQueue;
@@ -135,12 +136,13 @@ impl Dispatch {
 pub struct Description {
     facts: NodeFacts,
     round_trip_time_us: u32,
+    source: Option<SocketAddr>,
 }
 
 impl Description {
-    /// An owned copy.
+    /// An owned copy; `source` is where it can be answered by UDP.
     #[must_use]
-    pub fn of(descriptor: &NodeDescriptor<'_>) -> Self {
+    pub fn of(descriptor: &NodeDescriptor<'_>, source: Option<SocketAddr>) -> Self {
         let facts = NodeFacts {
             name: descriptor.name.into(),
             zone: descriptor.zone.into(),
@@ -150,7 +152,13 @@ impl Description {
             services: descriptor.services.iter().map(|service| (*service).into()).collect(),
             probe: descriptor.probe.into(),
         };
-        Self { facts, round_trip_time_us: descriptor.round_trip_time_us }
+        Self { facts, round_trip_time_us: descriptor.round_trip_time_us, source }
+    }
+
+    /// Where it came from by UDP.
+    #[must_use]
+    pub const fn source(&self) -> Option<SocketAddr> {
+        self.source
     }
 
     /// The descriptor that it was copied from.

@@ -73,6 +73,7 @@ struct Inquiry {
     tries_left: u32,
     next_at: Timestamp,
     wait: Duration,
+    patience: Duration,
 }
 
 impl Inquiries {
@@ -98,9 +99,9 @@ impl Inquiries {
         }
     }
 
-    /// The node fell silent and will be called failed at `failed_deadline`: it is to be asked, first of all now.
-    /// Asked again after an answer, it begins anew.
-    pub fn begin(&mut self, node_id: NodeId, now: Timestamp, failed_deadline: Timestamp) {
+    /// The node fell silent and will be called failed at `failed_deadline`: it is to be asked, first of all now. Each
+    /// answer gives it `patience` more, in which it is asked again.
+    pub fn begin(&mut self, node_id: NodeId, now: Timestamp, failed_deadline: Timestamp, patience: Duration) {
         self.end(node_id);
         let Some(&address) = self.addresses.get(&node_id) else {
             self.counters.skipped_without_address += 1;
@@ -111,9 +112,17 @@ impl Inquiries {
             return;
         }
         let wait = failed_deadline.since(now) / (TRIES_MAX + 1);
-        let nonce = self.secret.hash_one((node_id.0, now.as_nanoseconds(), self.counters.pings));
-        self.open.insert(node_id, Inquiry { address, nonce, tries_left: TRIES_MAX, next_at: now, wait });
-        self.due.insert((now, node_id));
+        self.ask_from(
+            node_id,
+            Inquiry { address, nonce: 0, tries_left: TRIES_MAX, next_at: now, wait, patience },
+        );
+    }
+
+    /// Opens an inquiry with a nonce of its own.
+    fn ask_from(&mut self, node_id: NodeId, inquiry: Inquiry) {
+        let nonce = self.secret.hash_one((node_id.0, inquiry.next_at.as_nanoseconds(), self.counters.pings));
+        self.open.insert(node_id, Inquiry { nonce, ..inquiry });
+        self.due.insert((inquiry.next_at, node_id));
     }
 
     /// The node has been judged, was heard, or is gone: no more questions.
@@ -121,6 +130,12 @@ impl Inquiries {
         if let Some(inquiry) = self.open.remove(&node_id) {
             self.due.remove(&(inquiry.next_at, node_id));
         }
+    }
+
+    /// Where the node was last heard.
+    #[must_use]
+    pub fn address(&self, node_id: NodeId) -> Option<SocketAddr> {
+        self.addresses.get(&node_id).copied()
     }
 
     /// The node is no longer known.
@@ -151,8 +166,9 @@ impl Inquiries {
         Some(Question { address: inquiry.address, datagram: ping.to_bytes() })
     }
 
-    /// A pong arrived. Returns whose, if it answers an open question; the inquiry is over then.
-    pub fn on_pong(&mut self, datagram: &[u8]) -> Option<NodeId> {
+    /// A pong arrived. Returns whose, if it answers an open question. The node is asked again in the time that the answer
+    /// gives it.
+    pub fn on_pong(&mut self, datagram: &[u8], now: Timestamp) -> Option<NodeId> {
         let answered = Ping::parse(datagram).filter(|pong| {
             let inquiry = self.open.get(&pong.node_id);
             pong.kind == PingKind::Pong && inquiry.is_some_and(|inquiry| inquiry.nonce == pong.nonce)
@@ -162,7 +178,11 @@ impl Inquiries {
             return None;
         };
         self.counters.answers += 1;
+        let inquiry = self.open[&pong.node_id];
         self.end(pong.node_id);
+        let wait = inquiry.patience / (TRIES_MAX + 1);
+        let again = Inquiry { tries_left: TRIES_MAX, next_at: now + wait, wait, ..inquiry };
+        self.ask_from(pong.node_id, again);
         Some(pong.node_id)
     }
 

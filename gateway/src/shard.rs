@@ -3,15 +3,21 @@
 //! A shard owns the nodes of its lanes alone, so nothing here takes a lock or waits. Time and bytes come in by
 //! argument; verdicts and parcels leave through bounded queues. The thread around it is `worker.rs`.
 
+mod asking;
+
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use pulsegate_codec::limits::HEARTBEATS_PER_FRAME_MAX;
-use pulsegate_codec::{Decoder, Heartbeat, RejectReason};
-use pulsegate_engine::{Engine, EngineConfig, Timestamp, Verdicts};
+use pulsegate_codec::{Decoder, Heartbeat, Ping, RejectReason};
+use pulsegate_engine::{Duration, Engine, EngineConfig, Timestamp, Verdicts};
 
 use crate::counters::{Cell, Tally};
 use crate::handoff::{Description, Dispatch, Mailbox, Parcel};
 use crate::outbox::Outbox;
+use crate::second_opinion::Question;
+
+pub use asking::Asking;
 
 /// Verdicts that a shard holds before it hands them over, once a turn.
 pub const VERDICTS_PER_TURN_MAX: usize = 16_384;
@@ -36,6 +42,9 @@ pub struct Shard {
     mail: Vec<Parcel>,
     outbox: Arc<Outbox>,
     handed_over: u64,
+    asking: Asking,
+    /// Verdicts of those that wait which the second opinion has seen.
+    asked_for: usize,
     tally: Tally,
 }
 
@@ -62,8 +71,16 @@ impl Shard {
             mail: Vec::with_capacity(PARCELS_PER_TURN_MAX),
             outbox,
             handed_over: 0,
+            asking: Asking::default(),
+            asked_for: 0,
             tally: Tally::default(),
         }
+    }
+
+    /// The same shard, which asks nodes before it calls them failed.
+    #[must_use]
+    pub fn with_second_opinion(self, asking: Asking) -> Self {
+        Self { asking, ..self }
     }
 
     /// Where the memory lies that every heartbeat touches: address and bytes.
@@ -72,7 +89,13 @@ impl Shard {
     }
 
     /// Takes one datagram. A bad one changes one counter and nothing else. Heartbeats wait until [`Self::end_batch`].
-    pub fn on_datagram(&mut self, payload: &[u8], truncated: bool, received_at: Timestamp) {
+    pub fn on_datagram(
+        &mut self,
+        payload: &[u8],
+        truncated: bool,
+        source: SocketAddr,
+        received_at: Timestamp,
+    ) {
         self.tally.add(Cell::DatagramsReceived, 1);
         self.tally.add(Cell::BytesReceived, payload.len() as u64);
         if truncated {
@@ -81,6 +104,10 @@ impl Shard {
         }
         let batch = match self.decoder.decode(payload) {
             Ok(batch) => batch,
+            Err(_) if Ping::claims_pong(payload) => {
+                self.on_pong(payload, received_at);
+                return;
+            }
             Err(reason) => {
                 self.tally.reject(reason);
                 return;
@@ -106,9 +133,13 @@ impl Shard {
         }
         for descriptor in batch.descriptors() {
             match dispatch.owner(descriptor.node_id()) {
-                owner if owner == self.index => self.engine.on_descriptor(&descriptor, received_at),
+                owner if owner == self.index => {
+                    self.asking.on_descriptor(descriptor.node_id(), Some(source));
+                    self.engine.on_descriptor(&descriptor, received_at);
+                }
                 owner => {
-                    dispatch.post(owner, Parcel::Description(Box::new(Description::of(&descriptor))), tally)
+                    let description = Description::of(&descriptor, Some(source));
+                    dispatch.post(owner, Parcel::Description(Box::new(description)), tally);
                 }
             }
         }
@@ -151,9 +182,11 @@ impl Shard {
             self.take_own(now);
             match parcel {
                 Parcel::Heartbeat(_) => unreachable!("taken above"),
-                Parcel::ProbeAnswer(_node_id) => {}
+                Parcel::ProbeAnswer(node_id) => self.engine.on_probe_answer(node_id, now),
                 Parcel::Description(description) => {
-                    self.engine.on_descriptor(&description.descriptor(), now);
+                    let descriptor = description.descriptor();
+                    self.asking.on_descriptor(descriptor.node_id(), description.source());
+                    self.engine.on_descriptor(&descriptor, now);
                 }
                 Parcel::Departure(departure) => {
                     self.engine.on_departure(departure, now, &mut self.verdicts);
@@ -169,10 +202,43 @@ impl Shard {
         self.own.clear();
     }
 
+    fn on_pong(&mut self, payload: &[u8], received_at: Timestamp) {
+        let inquiries = self.asking.inquiries.as_mut();
+        if let Some(node_id) = inquiries.and_then(|inquiries| inquiries.on_pong(payload, received_at)) {
+            self.engine.on_probe_answer(node_id, received_at);
+        }
+    }
+
+    /// This shard did not run for `pause`, up to `now`. What its socket holds has not been taken yet.
+    pub fn on_pause(&mut self, pause: Duration, now: Timestamp) {
+        self.engine.on_pause(pause, now);
+        self.tally.add(Cell::Pauses, 1);
+        self.tally.add(Cell::PausedMicroseconds, u64::try_from(pause.as_micros()).unwrap_or(u64::MAX));
+    }
+
+    /// The kernel has dropped datagrams of this shard since the last time.
+    pub fn on_drops(&mut self, now: Timestamp) {
+        self.engine.on_drops(now);
+    }
+
     /// When [`Self::on_tick`] is next needed.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Timestamp> {
-        self.engine.next_deadline()
+        let deadlines = [self.engine.next_deadline(), self.asking.next_due()];
+        deadlines.into_iter().flatten().min()
+    }
+
+    /// The next silent node that is to be asked now.
+    pub fn take_question(&mut self, now: Timestamp) -> Option<Question> {
+        self.asking.take_due(now)
+    }
+
+    /// Lets the second opinion see the verdicts that are new.
+    pub fn consider_verdicts(&mut self, now: Timestamp) {
+        for verdict in &self.verdicts.as_slice()[self.asked_for..] {
+            self.asking.on_verdict(verdict, now);
+        }
+        self.asked_for = self.verdicts.as_slice().len();
     }
 
     /// Lets the deadlines up to `horizon` pass. The caller has taken everything that had arrived by then.
@@ -186,6 +252,7 @@ impl Shard {
             return false;
         }
         let count = self.outbox.fill(&mut self.verdicts);
+        self.asked_for = self.asked_for.saturating_sub(count);
         self.handed_over += count as u64;
         // Those that found no room count as well: they wait for publication all the same.
         self.tally.set(Cell::Verdicts, self.handed_over + self.verdicts.as_slice().len() as u64);
@@ -211,8 +278,17 @@ impl Shard {
     /// Copies the engine's numbers into the shard's and returns all of them.
     pub fn settle_tally(&mut self) -> &Tally {
         let (counters, nodes) = (*self.engine.counters(), self.engine.node_counts());
+        let asked = self.asking.counters();
         let tally = &mut self.tally;
         for (cell, value) in [
+            (Cell::DropsSeen, counters.drops_seen),
+            (Cell::Pings, asked.pings),
+            (Cell::PingsAnswered, asked.answers),
+            (Cell::PongsUnasked, asked.pongs_unasked),
+            (Cell::PingsSkippedForLoad, asked.skipped_for_load),
+            (Cell::PingsWithoutAddress, asked.skipped_without_address),
+            (Cell::ProbeAnswersAccepted, counters.probe_answers_accepted),
+            (Cell::ProbeAnswersIgnored, counters.probe_answers_ignored),
             (Cell::HeartbeatsAccepted, counters.heartbeats_accepted),
             (Cell::HeartbeatsStale, counters.heartbeats_stale),
             (Cell::HeartbeatsOlderIncarnation, counters.heartbeats_of_older_incarnation),

@@ -173,7 +173,7 @@ fn pass_on(batch: &Batch<'_>, dispatch: &mut Dispatch, tally: &mut Tally) {
     }
     for descriptor in batch.descriptors() {
         let owner = dispatch.owner(descriptor.node_id());
-        dispatch.post(owner, Parcel::Description(Box::new(Description::of(&descriptor))), tally);
+        dispatch.post(owner, Parcel::Description(Box::new(Description::of(&descriptor, None))), tally);
     }
     for departure in batch.departures() {
         dispatch.post(dispatch.owner(departure.node_id), Parcel::Departure(departure), tally);

@@ -27,6 +27,10 @@ use crate::shard::{PARCELS_PER_TURN_MAX, Shard};
 /// How long a worker waits when verdicts found no room, before it offers them again.
 pub const HELD_UP_WAIT: Duration = Duration::from_millis(1);
 
+/// A time in which the shard did not run counts as a pause, and moves deadlines, from this length on: well above what
+/// a busy machine does to a thread, well below any sensible timeout.
+pub const PAUSE_MIN: Duration = Duration::from_millis(100);
+
 /// What a worker shares with the rest of the process.
 #[derive(Debug)]
 pub struct WorkerShared {
@@ -49,6 +53,8 @@ pub struct Worker {
     woke_by: Option<Timestamp>,
     turn_began: Timestamp,
     mail_left: bool,
+    /// Dropped datagrams that the engine knows of.
+    drops_seen: u64,
 }
 
 impl Worker {
@@ -59,7 +65,7 @@ impl Worker {
             huge_pages::advise(Region { address, bytes });
         }
         let turn_began = clock.now();
-        Self { shard, receiver, clock, shared, woke_by: None, turn_began, mail_left: false }
+        Self { shard, receiver, clock, shared, woke_by: None, turn_began, mail_left: false, drops_seen: 0 }
     }
 
     /// Runs until told to stop; then takes what the socket still holds, hands over its verdicts and returns.
@@ -91,11 +97,40 @@ impl Worker {
         if self.shard.next_deadline().is_some_and(|deadline| deadline <= now) {
             // Whatever arrived up to this moment is taken before anything is called silent at this moment.
             let horizon = self.clock.now();
+            self.note_pause(horizon.since(now), horizon);
             self.drain()?;
+            self.note_drops(horizon);
             self.shard.on_tick(horizon);
         }
+        self.ask();
         self.finish_turn();
         Ok(())
+    }
+
+    /// Asks silent nodes whether they are there.
+    fn ask(&mut self) {
+        let now = self.clock.now();
+        self.shard.consider_verdicts(now);
+        while let Some(question) = self.shard.take_question(now) {
+            // What the kernel does not take now is asked again, or not: the deadline stands either way.
+            self.receiver.send(&question.datagram, question.address);
+        }
+    }
+
+    /// Tells the engine that nobody listened, if it was for long.
+    fn note_pause(&mut self, pause: Duration, now: Timestamp) {
+        if pause >= PAUSE_MIN {
+            self.shard.on_pause(pause, now);
+        }
+    }
+
+    /// Tells the engine of datagrams that were lost here.
+    fn note_drops(&mut self, now: Timestamp) {
+        let drops = self.receiver.kernel_drops();
+        if drops > self.drops_seen {
+            self.drops_seen = drops;
+            self.shard.on_drops(now);
+        }
     }
 
     /// Takes everything that the socket and the mailbox hold now.
@@ -126,7 +161,7 @@ impl Worker {
     fn reap(&mut self, received_at: Timestamp) -> Result<(), ReceiverError> {
         let shard = &mut self.shard;
         let reaped = self.receiver.reap(|datagram| {
-            shard.on_datagram(datagram.payload, datagram.truncated, received_at);
+            shard.on_datagram(datagram.payload, datagram.truncated, datagram.source, received_at);
         });
         // Before any error is looked at: what was handed over has arrived.
         self.shard.end_batch(received_at);
@@ -142,7 +177,9 @@ impl Worker {
     /// How long the next wait may last; `None` when nothing is armed.
     fn timeout(&mut self) -> Option<Duration> {
         let now = self.clock.now();
-        self.pause_seen(now.since(self.turn_began));
+        let turn = now.since(self.turn_began);
+        self.pause_seen(turn);
+        self.note_pause(turn, now);
         let until_deadline = self.shard.next_deadline().map(|deadline| deadline.since(now));
         let timeout = if self.mail_left {
             Some(Duration::ZERO)
@@ -158,7 +195,10 @@ impl Worker {
     fn begin_turn(&mut self) -> Timestamp {
         let now = self.clock.now();
         if let Some(woke_by) = self.woke_by {
-            self.pause_seen(now.since(woke_by));
+            let overslept = now.since(woke_by);
+            self.pause_seen(overslept);
+            // Before what has gathered meanwhile is taken.
+            self.note_pause(overslept, now);
         }
         self.turn_began = now;
         now

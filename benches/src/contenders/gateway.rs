@@ -129,7 +129,7 @@ fn warm_up(shard: &mut Shard, outbox: &Outbox, load: &Load, begins: Timestamp) {
             }
             let spoken_at = epoch(load, begins) + interval * sweep + interval * index / piece_count;
             encoder.finish(1, 0, &mut frame).expect("a frame within the bounds");
-            shard.on_datagram(&frame, false, spoken_at);
+            shard.on_datagram(&frame, false, SOURCE, spoken_at);
             shard.end_batch(spoken_at);
             shard.on_tick(spoken_at);
             shard.hand_over();
@@ -140,3 +140,6 @@ fn warm_up(shard: &mut Shard, outbox: &Outbox, load: &Load, begins: Timestamp) {
 
 /// Nodes that speak at once while warming up.
 const PIECE: usize = 1_024;
+
+const SOURCE: std::net::SocketAddr =
+    std::net::SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 9);

@@ -23,6 +23,7 @@ use crate::data_dir::{self, Endpoints};
 use crate::io::control_wake::ControlWake;
 use crate::io::{Clock, ReceiverKind};
 use crate::node_states::NodeStates;
+use crate::prober::{self, ProbeDesk};
 use crate::publisher::Publisher;
 use crate::sinks::committed::{self, Committed};
 use crate::sinks::losses::Losses;
@@ -50,7 +51,8 @@ pub(super) async fn serve(
         process_id: std::process::id(),
         epoch: data_dir::begin_epoch(&config.data_dir)?,
     };
-    let mut shards = Shards::start(config, reception.kind, listeners.heartbeats, clock, &control)?;
+    let desk = ProbeDesk::new().map_err(system("creating an eventfd"))?;
+    let mut shards = Shards::start(config, reception.kind, listeners.heartbeats, clock, &control, &desk)?;
     let tcp_page = Arc::new(CounterPage::default());
     let mut observed = observe(config, &reception, endpoints.epoch, &shards, &tcp_page);
     observed.sinks = sinks.running.progress();
@@ -69,6 +71,7 @@ pub(super) async fn serve(
     let admin = spawn(listeners.admin, |listener| admin::serve(listener, observed))?;
     let kafka = spawn(listeners.kafka, |listener| kafka.serve(listener))?;
     let tcp = spawn(listeners.heartbeats_tcp, |listener| tcp::serve(listener, shards.mailboxes(), tcp_page))?;
+    let prober = tokio::task::spawn_local(prober::serve(desk, config.probe.reach, shards.mailboxes()));
     let signals = Signals::listen()?;
     data_dir::write_endpoints(&config.data_dir, &endpoints)?;
     announce_ready(config, &endpoints, &reception);
@@ -82,6 +85,7 @@ pub(super) async fn serve(
     admin.abort();
     kafka.abort();
     tcp.abort();
+    prober.abort();
     data_dir::remove_endpoints(&config.data_dir);
     shards.join()?;
     sinks.stop().await;

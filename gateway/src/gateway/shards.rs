@@ -11,14 +11,16 @@ use std::thread::JoinHandle;
 use pulsegate_engine::EngineConfig;
 
 use super::GatewayError;
-use crate::config::Config;
+use crate::config::{Config, ProbeReach};
 use crate::counters::CounterPage;
 use crate::handoff::Mailbox;
 use crate::io::Clock;
 use crate::io::control_wake::ControlWake;
 use crate::io::{Receiver, ReceiverConfig, ReceiverError, ReceiverKind, SocketGroup, WakeHandle};
 use crate::outbox::Outbox;
-use crate::shard::Shard;
+use crate::prober::ProbeDesk;
+use crate::second_opinion::Inquiries;
+use crate::shard::{Asking, Shard};
 use crate::worker::{Worker, WorkerShared};
 
 /// All shard threads.
@@ -60,6 +62,7 @@ impl Shards {
         sockets: SocketGroup,
         clock: Clock,
         control: &ControlWake,
+        desk: &ProbeDesk,
     ) -> Result<Self, GatewayError> {
         let count = config.shards.count;
         let pages: Arc<[_]> = (0..count).map(|_| Arc::new(CounterPage::default())).collect();
@@ -85,6 +88,7 @@ impl Shards {
                     stop: Arc::clone(&stop),
                 },
                 running: Arc::clone(&running),
+                asking: asking(config, desk),
             };
             let thread = std::thread::Builder::new()
                 .name(format!("shard-{index}"))
@@ -166,6 +170,7 @@ struct ShardStart {
     outbox: Arc<Outbox>,
     shared: WorkerShared,
     running: Arc<AtomicUsize>,
+    asking: Asking,
 }
 
 impl ShardStart {
@@ -194,7 +199,8 @@ impl ShardStart {
         let Ok(mailboxes) = mailboxes.recv() else { return Ok(()) };
         ended.stopper =
             Some(Stopper { stop: Arc::clone(&self.shared.stop), mailboxes: Arc::clone(&mailboxes) });
-        let shard = Shard::new(self.index, &self.engine_config, mailboxes, self.outbox, self.clock.now());
+        let shard = Shard::new(self.index, &self.engine_config, mailboxes, self.outbox, self.clock.now())
+            .with_second_opinion(self.asking);
         Worker::new(shard, receiver, self.clock, self.shared).run()
     }
 }
@@ -214,6 +220,14 @@ impl Drop for Ended {
         // Release: pairs with the publisher's acquire load; who sees the lower count sees the shard's last verdicts.
         self.running.fetch_sub(1, Ordering::Release);
         self.control.wake();
+    }
+}
+
+fn asking(config: &Config, desk: &ProbeDesk) -> Asking {
+    let addresses_max = config.nodes_max_per_shard() as usize;
+    Asking {
+        inquiries: config.probe.ping.then(|| Inquiries::new(addresses_max)),
+        desk: (config.probe.reach != ProbeReach::Off).then(|| desk.clone()),
     }
 }
 

@@ -237,6 +237,18 @@ impl Receiver {
         Ok(frozen > 0)
     }
 
+    /// Datagrams that the kernel has dropped since the socket was bound, as last read: fresh after `begin_drain`.
+    #[must_use]
+    pub const fn kernel_drops(&self) -> u64 {
+        self.drops.total
+    }
+
+    /// Sends a datagram from this socket without waiting; false if the kernel does not take it now.
+    pub fn send(&self, datagram: &[u8], to: SocketAddr) -> bool {
+        let socket = socket2::SockRef::from(self.socket());
+        socket.send_to_with_flags(datagram, &to.into(), libc::MSG_DONTWAIT).is_ok()
+    }
+
     /// A handle with which any thread can interrupt `wait`.
     #[must_use]
     pub fn wake_handle(&self) -> WakeHandle {

@@ -4,6 +4,12 @@ use super::*;
 
 const NODE: NodeId = NodeId(0x0a00_0000_0000_0001);
 
+/// What an answer gives.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// When pongs arrive, in milliseconds.
+const NOW: u64 = 4_100;
+
 fn at(milliseconds: u64) -> Timestamp {
     Timestamp::from_milliseconds(milliseconds)
 }
@@ -38,51 +44,53 @@ fn answer_to(question: &Question) -> [u8; PING_BYTES] {
 #[test]
 fn a_silent_node_is_asked_three_times_and_the_last_answer_still_has_time() {
     let mut inquiries = inquiries();
-    inquiries.begin(NODE, at(3_000), at(5_000));
+    inquiries.begin(NODE, at(3_000), at(5_000), PATIENCE);
     let asked = questions(&mut inquiries, 3_000, 10_000);
     let times: Vec<u64> = asked.iter().map(|(time, _)| *time).collect();
     assert_eq!(times, [3_000, 3_500, 4_000]);
     assert!(asked.iter().all(|(_, question)| question.address == home()));
-    assert_eq!(inquiries.on_pong(&answer_to(&asked[2].1)), Some(NODE));
+    assert_eq!(inquiries.on_pong(&answer_to(&asked[2].1), at(NOW)), Some(NODE));
 }
 
 #[test]
-fn an_answer_ends_the_questions_and_counts_once() {
+fn an_answer_counts_once_and_the_node_is_asked_again_in_the_time_that_it_gives() {
     let mut inquiries = inquiries();
-    inquiries.begin(NODE, at(3_000), at(5_000));
+    inquiries.begin(NODE, at(3_000), at(5_000), PATIENCE);
     let question = inquiries.take_due(at(3_000)).unwrap();
     let pong = answer_to(&question);
-    assert_eq!(inquiries.on_pong(&pong), Some(NODE));
-    assert_eq!(inquiries.on_pong(&pong), None, "the copy of an answer is no second one");
-    assert_eq!((inquiries.next_due(), inquiries.take_due(at(9_000))), (None, None));
-    let counted = InquiryCounters { pings: 1, answers: 1, pongs_unasked: 1, ..InquiryCounters::default() };
+    assert_eq!(inquiries.on_pong(&pong, at(NOW)), Some(NODE));
+    assert_eq!(inquiries.on_pong(&pong, at(NOW)), None, "the copy of an answer is no second one");
+    let asked = questions(&mut inquiries, NOW, 9_000);
+    assert_eq!(asked.iter().map(|(time, _)| *time).collect::<Vec<_>>(), [4_600, 5_100, 5_600]);
+    assert!(asked.iter().all(|(_, again)| again.datagram != question.datagram));
+    let counted = InquiryCounters { pings: 4, answers: 1, pongs_unasked: 1, ..InquiryCounters::default() };
     assert_eq!(*inquiries.counters(), counted);
 }
 
 #[test]
 fn only_the_pong_to_the_open_question_counts() {
     let mut inquiries = inquiries();
-    inquiries.begin(NODE, at(3_000), at(5_000));
+    inquiries.begin(NODE, at(3_000), at(5_000), PATIENCE);
     let earlier = inquiries.take_due(at(3_000)).unwrap();
-    inquiries.begin(NODE, at(6_000), at(8_000));
+    inquiries.begin(NODE, at(6_000), at(8_000), PATIENCE);
     let question = inquiries.take_due(at(6_000)).unwrap();
     assert_ne!(earlier.datagram, question.datagram, "each inquiry has a nonce of its own");
     let guessed = Ping { kind: PingKind::Pong, node_id: NODE, nonce: 7 }.to_bytes();
     for invented in [&question.datagram[..], &answer_to(&earlier), &guessed, b"PO"] {
-        assert_eq!(inquiries.on_pong(invented), None);
+        assert_eq!(inquiries.on_pong(invented, at(NOW)), None);
     }
     assert_eq!(inquiries.counters().pongs_unasked, 4);
-    assert_eq!(inquiries.on_pong(&answer_to(&question)), Some(NODE));
+    assert_eq!(inquiries.on_pong(&answer_to(&question), at(NOW)), Some(NODE));
 }
 
 #[test]
 fn a_node_that_was_heard_or_judged_is_asked_no_more() {
     let mut inquiries = inquiries();
-    inquiries.begin(NODE, at(3_000), at(5_000));
+    inquiries.begin(NODE, at(3_000), at(5_000), PATIENCE);
     let question = inquiries.take_due(at(3_000)).unwrap();
     inquiries.end(NODE);
     assert_eq!(questions(&mut inquiries, 3_000, 6_000), []);
-    assert_eq!(inquiries.on_pong(&answer_to(&question)), None);
+    assert_eq!(inquiries.on_pong(&answer_to(&question), at(NOW)), None);
 }
 
 #[test]
@@ -90,10 +98,10 @@ fn the_latest_address_is_asked_and_a_forgotten_node_has_none() {
     let mut inquiries = inquiries();
     let moved = "10.0.0.8:4001".parse().unwrap();
     inquiries.on_descriptor(NODE, moved);
-    inquiries.begin(NODE, at(1), at(5));
+    inquiries.begin(NODE, at(1), at(5), PATIENCE);
     assert_eq!(inquiries.take_due(at(1)).unwrap().address, moved);
     inquiries.forget(NODE);
-    inquiries.begin(NODE, at(2), at(5));
+    inquiries.begin(NODE, at(2), at(5), PATIENCE);
     assert_eq!(inquiries.next_due(), None);
     assert_eq!(inquiries.counters().skipped_without_address, 1);
 }
@@ -104,12 +112,12 @@ fn a_mass_of_silent_nodes_is_asked_up_to_the_bound_and_counted_beyond() {
     let mut inquiries = Inquiries::new(usize::MAX);
     for node in 0..nodes {
         inquiries.on_descriptor(NodeId(node), home());
-        inquiries.begin(NodeId(node), at(3_000), at(5_000));
+        inquiries.begin(NodeId(node), at(3_000), at(5_000), PATIENCE);
     }
     assert_eq!(questions(&mut inquiries, 3_000, 3_000).len(), INQUIRIES_OPEN_MAX);
     assert_eq!(inquiries.counters().skipped_for_load, 5);
     inquiries.end(NodeId(0));
-    inquiries.begin(NodeId(nodes - 1), at(3_001), at(5_000));
+    inquiries.begin(NodeId(nodes - 1), at(3_001), at(5_000), PATIENCE);
     assert_eq!(questions(&mut inquiries, 3_001, 3_001).len(), 1, "room is given back");
 }
 
@@ -120,8 +128,8 @@ fn addresses_are_bounded_and_known_nodes_may_still_move() {
     inquiries.on_descriptor(NodeId(2), home());
     let moved = "[::1]:9".parse().unwrap();
     inquiries.on_descriptor(NODE, moved);
-    inquiries.begin(NODE, at(1), at(5));
-    inquiries.begin(NodeId(2), at(1), at(5));
+    inquiries.begin(NODE, at(1), at(5), PATIENCE);
+    inquiries.begin(NodeId(2), at(1), at(5), PATIENCE);
     assert_eq!(
         questions(&mut inquiries, 1, 1).iter().map(|(_, question)| question.address).collect::<Vec<_>>(),
         [moved]

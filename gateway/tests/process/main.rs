@@ -11,5 +11,6 @@ mod harness;
 mod heartbeats;
 mod hostile;
 mod judged;
+mod protected;
 mod refusals;
 mod without_io_uring;

@@ -1,0 +1,69 @@
+//! The gateway when it is the sick one, and when a node can still answer: nobody is called failed who is there.
+
+use std::process::Command;
+use std::time::Duration;
+
+use pulsegate_loadgen::RunOptions;
+use pulsegate_loadgen::faults::{Amount, FaultOptions};
+
+use crate::harness::{Gateway, pause};
+
+const SETTINGS: &str = "[detector]\ninterval-ms = 200\n[shards]\ncount = 2\n[registry]\nnodes-max = 10_000\n[guard]\nenabled = false\n";
+
+fn options(gateway: &Gateway) -> RunOptions {
+    RunOptions {
+        gateway: gateway.endpoints().heartbeats,
+        admin: gateway.endpoints().admin,
+        kafka: gateway.endpoints().kafka,
+        nodes: 4_000,
+        seconds: 14,
+        interval_ms: 200,
+        ..RunOptions::default()
+    }
+}
+
+/// Goal: nodes whose heartbeats stop for longer than the failed timeout, and who answer pings, are suspected and then
+/// recovered, never failed; those who answer nothing fail in time.
+#[test]
+fn a_node_that_answers_when_asked_is_suspect_and_never_failed() {
+    let directory = tempfile::tempdir().unwrap();
+    let gateway = Gateway::start(directory.path(), SETTINGS);
+    let faults = FaultOptions {
+        mute: Amount::Count(20),
+        kill: Amount::Count(20),
+        pause: Amount::Count(20),
+        degrade: Amount::NONE,
+        ..FaultOptions::NONE
+    };
+    let report = pulsegate_loadgen::run(&RunOptions { faults, ..options(&gateway) }, &mut |_| {}).unwrap();
+    assert!(report.is_clean(), "{report}");
+    assert_eq!((report.failures_reported, report.recoveries_reported), (40, 40), "{report}");
+    assert!(report.events.pings_answered >= 20, "{report}");
+}
+
+/// Goal: a gateway that was stopped while senders went on reports nobody who lives, although its sockets overflowed, and
+/// exactly those who died before, meanwhile and after. Method: SIGSTOP for four times the failed timeout; how late a
+/// verdict may be is not judged here.
+#[test]
+fn a_gateway_that_was_stopped_reports_the_dead_and_nobody_else() {
+    let directory = tempfile::tempdir().unwrap();
+    let gateway = Gateway::start(directory.path(), SETTINGS);
+    let faults = FaultOptions { kill: Amount::Count(100), ..FaultOptions::NONE };
+    let options = RunOptions { faults, late_ms: 10_000, ..options(&gateway) };
+    let process = gateway.endpoints().process_id.to_string();
+    let stopper = std::thread::spawn(move || {
+        pause(Duration::from_secs(5));
+        signal("-STOP", &process);
+        pause(Duration::from_secs(4));
+        signal("-CONT", &process);
+    });
+    let report = pulsegate_loadgen::run(&options, &mut |_| {}).unwrap();
+    stopper.join().unwrap();
+    assert!(report.is_clean(), "{report}");
+    assert_eq!(report.failures_reported, 100, "{report}");
+    assert!(report.gateway.gateway_pause_ms_max > 3_500.0, "the gateway was stopped: {report}");
+}
+
+fn signal(signal: &str, process: &str) {
+    assert!(Command::new("kill").args([signal, process]).status().unwrap().success());
+}
