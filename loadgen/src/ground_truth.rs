@@ -124,6 +124,8 @@ pub struct Fact {
     pub was_member: bool,
     /// Whether the node answered pings in between.
     pub answered_pings: bool,
+    /// Whether no sign of the node followed before the record ended.
+    pub is_last_sign: bool,
 }
 
 /// The latest sign of one node.
@@ -216,7 +218,16 @@ impl GroundTruth {
         for kind in kind.into_iter().chain(status) {
             let Sign { node, incarnation, .. } = *sign;
             let answered_pings = latest.answers_pings;
-            self.facts.push(Fact { from, at, node, incarnation, kind, was_member, answered_pings });
+            self.facts.push(Fact {
+                from,
+                at,
+                node,
+                incarnation,
+                kind,
+                was_member,
+                answered_pings,
+                is_last_sign: false,
+            });
         }
         self.latest[sign.node.slot()] = Latest {
             before_us: at.before.as_microseconds(),
@@ -274,8 +285,12 @@ impl GroundTruth {
                     kind: FactKind::SilentToTheEnd,
                     was_member: true,
                     answered_pings: latest.answers_pings,
+                    is_last_sign: false,
                 });
             }
+        }
+        for fact in &mut self.facts {
+            fact.is_last_sign = fact.at == self.latest[fact.node.slot()].span();
         }
         self.facts.sort_by_key(|fact| fact.node);
         self.facts

@@ -130,7 +130,7 @@ fn judge_node(
                 told = Told::default();
             }
             let after = facts[index + 1..].iter().find(|after| !after.kind.is_status());
-            told.may_stay_down = after.is_some_and(|after| after.from == fact.at);
+            told.may_stay_down = fact.is_last_sign || after.is_some_and(|after| after.from == fact.at);
         }
         judge_fact(&scratch.expectations, events, scratch.taken.as_mut_slice(), &mut told, judgement);
     }
@@ -147,7 +147,7 @@ fn judge_node(
 struct Told {
     suspected: bool,
     failed: bool,
-    /// The sign that ends the silence is followed by another silence, or by another run.
+    /// The sign that ends the silence is followed by another silence, by another run, or by nothing before the end.
     may_stay_down: bool,
 }
 
