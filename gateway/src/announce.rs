@@ -161,6 +161,12 @@ impl Announcer {
             event.deadline_unix_us = Some(wall.unix_us(deadline));
             event.lateness_us = Some(microseconds(verdict.decided_at.since(deadline)));
         }
+        if let VerdictKind::Stalled { progress, pending } | VerdictKind::Progressing { progress, pending } =
+            verdict.kind
+        {
+            event.progress = Some(progress);
+            event.pending = Some(pending);
+        }
         if let VerdictKind::Left { reason, expected_return_ms } = verdict.kind {
             event.reason = Some(departure_reason_word(reason).into());
             event.expected_return_ms = Some(expected_return_ms).filter(|milliseconds| *milliseconds != 0);
@@ -185,6 +191,8 @@ const fn event_type(kind: VerdictKind) -> EventType {
         VerdictKind::Forgotten => EventType::Forgotten,
         VerdictKind::Degraded => EventType::Degraded,
         VerdictKind::Healthy => EventType::Healthy,
+        VerdictKind::Stalled { .. } => EventType::Stalled,
+        VerdictKind::Progressing { .. } => EventType::Progressing,
     }
 }
 
@@ -195,7 +203,9 @@ const fn state_after(kind: VerdictKind) -> Option<&'static str> {
         | VerdictKind::Recovered
         | VerdictKind::Restarted
         | VerdictKind::Degraded
-        | VerdictKind::Healthy => NodeState::Alive,
+        | VerdictKind::Healthy
+        | VerdictKind::Stalled { .. }
+        | VerdictKind::Progressing { .. } => NodeState::Alive,
         VerdictKind::Suspected => NodeState::Suspect,
         VerdictKind::Failed => NodeState::Failed,
         VerdictKind::Left { .. } => NodeState::Left,

@@ -128,6 +128,8 @@ pub struct Detector {
     pub failed_after_intervals: u32,
     /// Silence after which a failed or departed node is forgotten.
     pub forget_after: Duration,
+    /// Time without progress after which a node with work pending is stalled; zero: never.
+    pub stalled_after: Duration,
 }
 
 /// How events are written.

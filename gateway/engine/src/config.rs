@@ -22,6 +22,8 @@ pub struct EngineConfig {
     pub profiles: Profiles,
     /// Silence after which a failed or left node is forgotten. Not zero.
     pub forget_after: Duration,
+    /// How long a node may beat with work pending and without progress until it counts as stalled; zero: for ever.
+    pub stalled_after: Duration,
     /// Seeds the hash of node ids, so that nobody outside can aim at one bucket.
     pub hash_seed: u64,
 }

@@ -39,7 +39,8 @@
 //! or the incarnation), so the next one means again what this one meant. A departure, which may not be repeated, waits
 //! in a queue. `on_tick` stops, and what is due stays due.
 //!
-//! **Memory** is taken at start. What allocates later: facts of nodes, once a changed descriptor.
+//! **Memory** is taken at start. What allocates later: facts of nodes, once a changed descriptor, and
+//! once the work of all nodes, when the first of them declares its progress.
 
 mod condition;
 mod departure;
@@ -65,6 +66,7 @@ use crate::slot::SlotIndex;
 use crate::time::{Duration, Tick, TickLength, Timestamp};
 use crate::verdict::{Evidence, NodeState, Verdict, VerdictKind, Verdicts};
 use crate::wheel::{SPAN_TICKS, Wheel, WheelFull};
+use crate::work::Works;
 
 /// The nodes of one shard.
 #[derive(Debug)]
@@ -80,6 +82,7 @@ pub struct Engine {
     /// Gaps that began earlier than this are no samples: the gateway did not listen all the time.
     samples_from: Timestamp,
     listening: Listening,
+    works: Works,
     /// Until when suspect nodes that answered a probe are not called failed.
     answers: HashMap<SlotIndex, Timestamp>,
     wheel: Wheel,
@@ -98,6 +101,8 @@ pub struct NodeView {
     pub state: NodeState,
     /// It says of itself that it should not be relied on.
     pub is_degraded: bool,
+    /// It beats and gets nothing done.
+    pub is_stalled: bool,
     /// It is suspect or failed, and has been heard once since.
     pub is_returning: bool,
     /// Which run of it was heard last.
@@ -137,6 +142,7 @@ impl Engine {
             registry,
             samples_from: now,
             listening: Listening::default(),
+            works: Works::default(),
             answers: HashMap::with_capacity(PROBE_ANSWERS_KEPT_MAX),
             wheel: Wheel::new(config.nodes_max, ticks.reached(now)),
             departures_postponed: VecDeque::with_capacity(DEPARTURES_POSTPONED_MAX),
@@ -246,7 +252,7 @@ impl Engine {
     pub fn memory_bytes(&self) -> (usize, usize) {
         let (hot, cold) = self.registry.memory_bytes();
         let (learnt, paths) = self.detection.memory_bytes();
-        (hot + learnt + self.wheel.memory_bytes(), cold + paths)
+        (hot + learnt + self.wheel.memory_bytes() + self.works.memory_bytes(), cold + paths)
     }
 
     /// Where the memory lies that every heartbeat touches, address and bytes, for a caller who wants to advise the
@@ -263,6 +269,7 @@ impl Engine {
             node_id: node.id,
             state: self.registry.state(slot)?,
             is_degraded: node.is_degraded(),
+            is_stalled: self.works.of(slot).is_stalled,
             is_returning: node.is_returning(),
             incarnation: node.incarnation,
             last_sequence: node.sequence,

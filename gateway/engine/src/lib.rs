@@ -23,6 +23,7 @@ pub mod snapshot;
 pub mod time;
 pub mod verdict;
 pub mod wheel;
+mod work;
 
 pub use config::EngineConfig;
 pub use counters::{EngineCounters, NodeCounts};

@@ -40,6 +40,8 @@ pub struct NodeRecord {
     pub state: NodeState,
     /// Whether the world was told that it is degraded: bit 0 of the flags.
     pub is_degraded: bool,
+    /// Whether the world was told that it is stalled: bit 1 of the flags.
+    pub is_stalled: bool,
 }
 
 impl NodeRecord {
@@ -55,7 +57,7 @@ impl NodeRecord {
         bytes[24..28].copy_from_slice(&self.interval_ms.to_le_bytes());
         bytes[28..32].copy_from_slice(&self.event_sequence.to_le_bytes());
         bytes[32] = self.state as u8;
-        bytes[33] = u8::from(self.is_degraded);
+        bytes[33] = u8::from(self.is_degraded) | u8::from(self.is_stalled) << 1;
         let checksum = checksum(&bytes);
         bytes[CHECKSUM_OFFSET..].copy_from_slice(&checksum.to_le_bytes());
         bytes
@@ -85,6 +87,7 @@ impl NodeRecord {
             event_sequence: word(28)?,
             state,
             is_degraded: bytes[33] & 1 != 0,
+            is_stalled: bytes[33] & 2 != 0,
         })
     }
 }
@@ -112,12 +115,18 @@ mod tests {
         event_sequence: 3,
         state: NodeState::Suspect,
         is_degraded: true,
+        is_stalled: false,
     };
 
     #[test]
     fn a_record_comes_back_as_it_was() {
         for state in [NodeState::Alive, NodeState::Suspect, NodeState::Failed, NodeState::Left] {
-            let record = NodeRecord { state, is_degraded: state == NodeState::Alive, ..RECORD };
+            let record = NodeRecord {
+                state,
+                is_degraded: state == NodeState::Alive,
+                is_stalled: state == NodeState::Left,
+                ..RECORD
+            };
             assert_eq!(NodeRecord::decode(&record.encode()), Some(record));
         }
     }

@@ -64,13 +64,27 @@ pub enum VerdictKind {
     Degraded,
     /// It says that it is well again.
     Healthy,
+    /// An alive node beats and has work pending, and its counter of work done stands still.
+    Stalled {
+        /// That counter.
+        progress: u64,
+        /// How much work waits.
+        pending: u32,
+    },
+    /// It moves on, or nothing is pending any more.
+    Progressing {
+        /// Its counter of work done.
+        progress: u64,
+        /// How much work waits.
+        pending: u32,
+    },
 }
 
 impl VerdictKind {
     /// Whether this tells of an alive node's condition and moves it to no other state.
     #[must_use]
     pub const fn is_condition(self) -> bool {
-        matches!(self, Self::Degraded | Self::Healthy)
+        matches!(self, Self::Degraded | Self::Healthy | Self::Stalled { .. } | Self::Progressing { .. })
     }
 
     /// The word used for the event's type.
@@ -86,6 +100,8 @@ impl VerdictKind {
             Self::Forgotten => "forgotten",
             Self::Degraded => "degraded",
             Self::Healthy => "healthy",
+            Self::Stalled { .. } => "stalled",
+            Self::Progressing { .. } => "progressing",
         }
     }
 }
@@ -116,7 +132,7 @@ pub struct Verdict {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Evidence {
     /// When the node was last heard before the verdict. For `Joined`, `Recovered` and `Restarted`: before the
-    /// heartbeat that led to it. For `Degraded` and `Healthy`: that heartbeat.
+    /// heartbeat that led to it. For `Degraded`, `Healthy`, `Stalled` and `Progressing`: that heartbeat.
     pub last_seen: Timestamp,
     /// The deadline that passed; `None` when no deadline was involved.
     pub deadline: Option<Timestamp>,

@@ -247,6 +247,12 @@ fn check_detector(raw: &RawDetector) -> Result<Detector, ConfigError> {
         defaults::FORGET_AFTER_S,
         limits::FORGET_AFTER_S,
     )?;
+    let stalled_after_s = ranged(
+        "detector.stalled-after-s",
+        raw.stalled_after_s,
+        defaults::STALLED_AFTER_S,
+        limits::STALLED_AFTER_S,
+    )?;
     check_interval_bounds(interval_ms, minimum, maximum)?;
     check_tick(tick_ms, minimum)?;
     check_timeouts(suspect, failed, maximum, forget_after_s)?;
@@ -258,6 +264,7 @@ fn check_detector(raw: &RawDetector) -> Result<Detector, ConfigError> {
         suspect_after_intervals: small(suspect),
         failed_after_intervals: small(failed),
         forget_after: Duration::from_secs(forget_after_s),
+        stalled_after: Duration::from_secs(stalled_after_s),
     })
 }
 

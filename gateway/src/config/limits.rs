@@ -14,6 +14,8 @@ pub const INTERVAL_MS: RangeInclusive<u64> = 50..=600_000;
 pub const AFTER_INTERVALS: RangeInclusive<u64> = 1..=1_000;
 /// Seconds until a silent node is forgotten.
 pub const FORGET_AFTER_S: RangeInclusive<u64> = 60..=31_536_000;
+/// Seconds without progress until a node is stalled; 0 means never.
+pub const STALLED_AFTER_S: RangeInclusive<u64> = 0..=86_400;
 /// Kernel receive buffer in bytes.
 pub const RECEIVE_BUFFER_BYTES: RangeInclusive<u64> = 65_536..=1_073_741_824;
 /// Batch wait in microseconds.
@@ -65,6 +67,8 @@ pub mod defaults {
     pub const FAILED_AFTER_INTERVALS: u64 = 5;
     /// One day.
     pub const FORGET_AFTER_S: u64 = 86_400;
+    /// See the limit.
+    pub const STALLED_AFTER_S: u64 = 60;
     /// About eight thousand small datagrams a shard: several times what a million nodes send in ten milliseconds.
     pub const RECEIVE_BUFFER_BYTES: u64 = 8 * 1_048_576;
     /// Half a millisecond: a twentieth of a tick.

@@ -149,6 +149,8 @@ pub struct RawDetector {
     pub failed_after_intervals: Option<u64>,
     /// `forget-after-s`
     pub forget_after_s: Option<u64>,
+    /// `stalled-after-s`
+    pub stalled_after_s: Option<u64>,
 }
 
 /// `[probe]`

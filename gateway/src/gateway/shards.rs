@@ -245,6 +245,7 @@ fn engine_config(config: &Config, clock: Clock) -> EngineConfig {
         interval_ms_max: detector.interval_ms_max,
         profiles: config.profiles.clone(),
         forget_after: detector.forget_after,
+        stalled_after: detector.stalled_after,
         // Nanoseconds of this start: nobody outside can know them.
         hash_seed: clock.wall_offset().unix_us(clock.now()).rotate_left(32) ^ clock.now().as_nanoseconds(),
     }

@@ -62,6 +62,7 @@ impl Engine {
         node.set_degraded(false);
         // Never lower within a run: heartbeats that were heard before the goodbye stay old.
         node.sequence = if is_later_run { sequence } else { sequence.max(node.sequence) };
+        self.works.begin(slot);
         // Forgetting may come sooner than the deadline that the node is armed for.
         let deadline = self.deadline(slot, NodeState::Left);
         self.arm_no_later(slot, deadline);

@@ -110,8 +110,10 @@ impl Engine {
             node.incarnation = heartbeat.incarnation;
             node.sequence = Sequence::UNCOUNTED;
             node.set_degraded(false);
+            self.works.begin(slot);
         }
         self.note_heartbeat(slot, heartbeat);
+        self.stand_still_from_now(slot);
         // A failed or left node may be armed for much later than a living one needs.
         let look_by = self.look_by(slot, NodeState::Alive, self.deadlines(slot).suspect);
         self.arm_no_later(slot, look_by);
@@ -136,6 +138,7 @@ impl Engine {
         node.incarnation = heartbeat.incarnation;
         node.set_interval_ms(self.config.interval_ms);
         self.detection.begin(slot);
+        self.works.begin(slot);
         self.note_heartbeat(slot, heartbeat);
         // Sooner than a new node needs, so that it need not be armed anew, leaving a stale entry, when it joins.
         let look_by = self.look_by(slot, NodeState::Alive, self.deadlines(slot).suspect);

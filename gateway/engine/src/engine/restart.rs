@@ -16,6 +16,7 @@ use crate::slot::SlotIndex;
 use crate::snapshot::NodeRecord;
 use crate::time::Duration;
 use crate::verdict::{NodeFacts, NodeState};
+use crate::work::Work;
 
 /// The part of its suspect timeout that a restored node may have been silent already.
 const SILENCE_DIVISOR: u32 = 3;
@@ -58,6 +59,7 @@ impl Engine {
             event_sequence,
             state,
             is_degraded: node.is_degraded(),
+            is_stalled: self.works.of(slot).is_stalled,
         })
     }
 
@@ -69,6 +71,7 @@ impl Engine {
         }
         let Some(slot) = self.registry.insert(record.node_id) else { return false };
         self.detection.begin(slot);
+        self.works.begin(slot);
         let interval_ms = self.config.interval_ms_for(record.interval_ms);
         let counted = if matches!(record.state, NodeState::Failed | NodeState::Left) {
             record.silence
@@ -85,6 +88,10 @@ impl Engine {
         node.last_seen = self.now - smeared;
         node.set_interval_ms(interval_ms);
         node.set_degraded(record.is_degraded);
+        if record.is_stalled {
+            let work = Work { is_stalled: true, ..Work::UNKNOWN };
+            self.works.set(slot, work, self.registry.slot_count());
+        }
         self.registry.set_event_sequence(slot, record.event_sequence);
         self.registry.set_state(slot, record.state);
         self.detection.skip_next_gap(slot);

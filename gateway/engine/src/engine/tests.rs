@@ -125,6 +125,7 @@ fn config(nodes_max: u32) -> EngineConfig {
         interval_ms_max: 600_000,
         profiles: Profiles::built_in(3, 5),
         forget_after: Duration::from_secs(60),
+        stalled_after: Duration::from_secs(10),
         hash_seed: 0x5eed,
     }
 }

@@ -153,6 +153,8 @@ const fn ends_silence(kind: VerdictKind) -> bool {
         | VerdictKind::Failed
         | VerdictKind::Forgotten
         | VerdictKind::Degraded
-        | VerdictKind::Healthy => false,
+        | VerdictKind::Healthy
+        | VerdictKind::Stalled { .. }
+        | VerdictKind::Progressing { .. } => false,
     }
 }

@@ -28,7 +28,10 @@ impl View {
             VerdictKind::Failed => Some(NodeState::Failed),
             VerdictKind::Left { .. } => Some(NodeState::Left),
             VerdictKind::Forgotten => None,
-            VerdictKind::Degraded | VerdictKind::Healthy => Some(verdict.previous),
+            VerdictKind::Degraded
+            | VerdictKind::Healthy
+            | VerdictKind::Stalled { .. }
+            | VerdictKind::Progressing { .. } => Some(verdict.previous),
         };
         Self { state, incarnation: verdict.incarnation }
     }

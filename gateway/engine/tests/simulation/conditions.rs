@@ -24,6 +24,43 @@ impl Oracle {
             let kind = if is_degraded { VerdictKind::Degraded } else { VerdictKind::Healthy };
             said.push(self.verdict(heartbeat.node_id, kind, (&before, &after), now, None));
         }
+        said.extend(self.progress(heartbeat, now, said.len() < room));
         said
+    }
+
+    fn progress(&mut self, heartbeat: &Heartbeat, now: u64, has_room: bool) -> Option<Verdict> {
+        let stalled_after = u64::try_from(self.config.stalled_after.as_nanos()).unwrap();
+        let listens_since = self.listens_since;
+        let known = self.nodes.get_mut(&heartbeat.node_id)?;
+        let Heartbeat { progress, pending, .. } = *heartbeat;
+        if progress == 0 || stalled_after == 0 {
+            return None;
+        }
+        let Some(last) = known.progress else {
+            (known.progress, known.moved_at) = (Some(progress), now);
+            return None;
+        };
+        let before = known.clone();
+        if progress > last || pending == 0 {
+            if known.is_stalled && !has_room {
+                return None;
+            }
+            (known.progress, known.moved_at) = (Some(progress.max(last)), now);
+        }
+        let stands = now - known.moved_at.max(listens_since);
+        let is_stalled =
+            if progress > last || pending == 0 { false } else { known.is_stalled || stands >= stalled_after };
+        if is_stalled == known.is_stalled || !has_room {
+            return None;
+        }
+        known.is_stalled = is_stalled;
+        known.verdicts += 1;
+        let after = known.clone();
+        let kind = if is_stalled {
+            VerdictKind::Stalled { progress, pending }
+        } else {
+            VerdictKind::Progressing { progress, pending }
+        };
+        Some(self.verdict(heartbeat.node_id, kind, (&before, &after), now, None))
     }
 }

@@ -274,6 +274,7 @@ fn config(random: &mut Random, nodes: u32, interval_ms: u32, is_good: bool) -> E
         profiles: profiles::any(random, 3),
         // Longer than the longest failed timeout of any profile here.
         forget_after: Duration::from_secs(pick(random, &[2_000, 86_400])),
+        stalled_after: Duration::from_secs(60),
         hash_seed: random.next(),
     }
 }

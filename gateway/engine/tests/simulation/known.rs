@@ -23,6 +23,11 @@ pub(crate) struct Known {
     pub(crate) was_heard: bool,
     /// What the world was told last.
     pub(crate) is_degraded: bool,
+    /// The counter of work done that it declared in this run, if it did.
+    pub(crate) progress: Option<u64>,
+    /// When it was last seen to move, or to have nothing to do.
+    pub(crate) moved_at: u64,
+    pub(crate) is_stalled: bool,
     pub(crate) facts: Option<Arc<NodeFacts>>,
     /// Place of its profile.
     pub(crate) profile: usize,
@@ -50,6 +55,9 @@ impl Known {
             is_returning: false,
             was_heard: false,
             is_degraded: false,
+            progress: None,
+            moved_at: 0,
+            is_stalled: false,
             facts: None,
             profile: config.profiles.default_index().position(),
             round_trip_us: 0,
@@ -87,6 +95,11 @@ impl Known {
             self.lessons.push(lesson);
             self.timeouts.set(None);
         }
+    }
+
+    /// The world begins anew with it: healthy and moving.
+    pub(crate) fn forget_condition(&mut self) {
+        (self.is_degraded, self.is_stalled, self.progress) = (false, false, None);
     }
 
     pub(crate) fn learns(&self, config: &EngineConfig) -> bool {

@@ -222,6 +222,7 @@ impl Lockstep {
             assert_eq!(theirs, (known.state, known.incarnation, known.sequence, known.interval_ms), "{id}");
             assert_eq!(node.last_seen, Timestamp::from_nanoseconds(known.last_seen), "{id}");
             assert_eq!((node.event_sequence, node.is_degraded), (known.verdicts, known.is_degraded), "{id}");
+            assert_eq!(node.is_stalled, known.is_stalled, "{id}");
             assert_eq!(node.is_returning, known.is_returning, "{id}");
             let wakes = next.expect("something is armed while a node is known");
             let deadline =

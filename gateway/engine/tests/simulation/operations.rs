@@ -84,6 +84,7 @@ fn config(random: &mut Random) -> EngineConfig {
         profiles: profiles::any(random, suspect_after_intervals),
         // Also shorter than the failed timeout, which makes little sense but must make no mess.
         forget_after: Duration::from_secs(pick(random, &[2, 60, 86_400])),
+        stalled_after: Duration::from_secs(pick(random, &[0, 1, 10])),
         hash_seed: random.next(),
     }
 }
@@ -133,6 +134,8 @@ fn heartbeat(random: &mut Random, sequence_base: u32) -> Heartbeat {
         node_id: node_id(random),
         incarnation: incarnation(random),
         sequence: sequence(random, sequence_base),
+        progress: pick(random, &[0, 7, 7, 7, 8]),
+        pending: pick(random, &[0, 1, 1, 1, 1]),
         status: pick(random, &[NodeStatus::Ok, NodeStatus::Ok, NodeStatus::Degraded]),
         ..Heartbeat::default()
     }

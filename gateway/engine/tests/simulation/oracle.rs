@@ -127,7 +127,12 @@ impl Oracle {
         known.sequence = if same_run { sequence.max(known.sequence) } else { sequence };
         known.was_heard = true;
         known.is_returning = false;
-        known.is_degraded &= same_run;
+        if !same_run {
+            known.forget_condition();
+        }
+        if known.state != before.state {
+            known.moved_at = now;
+        }
         known.incarnation = incarnation;
         known.suspect_until = 0;
         known.verdicts += u32::from(kind.is_some());
@@ -206,7 +211,8 @@ impl Oracle {
             if incarnation == known.incarnation { sequence.max(known.sequence) } else { sequence };
         known.incarnation = incarnation;
         known.state = NodeState::Left;
-        (known.is_degraded, known.is_returning) = (false, false);
+        known.is_returning = false;
+        known.forget_condition();
         known.last_seen = now;
         known.suspect_until = 0;
         known.verdicts += 1;

@@ -99,6 +99,7 @@ fn run(histories: &[History]) -> Vec<Option<u64>> {
         interval_ms_max: 60_000,
         profiles: Profiles::new(profiles, Default::default(), Vec::new()),
         forget_after: Duration::from_secs(86_400),
+        stalled_after: Duration::ZERO,
         hash_seed: 1,
     };
     let mut engine = Engine::new(&config, Timestamp::ZERO);

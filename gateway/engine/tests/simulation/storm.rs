@@ -19,6 +19,7 @@ fn a_storm_is_worked_off_in_bounded_calls_and_nothing_is_lost() {
         interval_ms_max: 60_000,
         profiles: Profiles::built_in(3, 5),
         forget_after: Duration::from_secs(3_600),
+        stalled_after: Duration::ZERO,
         hash_seed: 1,
     };
     // A buffer between one and two budgets: calls stop for either reason.

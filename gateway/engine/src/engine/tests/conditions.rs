@@ -68,3 +68,70 @@ fn a_degraded_node_is_still_known_as_such_after_a_restart_of_the_gateway() {
     fixture.beat_with(FIRST, 5, NodeStatus::Ok);
     assert_eq!(fixture.said(), [("healthy", 0)]);
 }
+
+impl Fixture {
+    /// Beats of node 1 once a second, with this progress and this much pending.
+    fn work(&mut self, seconds: u64, progress: u64, pending: u32) {
+        for _ in 0..seconds {
+            self.run_until(self.now_ms + 1_000);
+            let sequence = self.engine.node(NodeId(1)).unwrap().last_sequence;
+            let heartbeat = Heartbeat {
+                node_id: NodeId(1),
+                incarnation: FIRST,
+                sequence: Sequence(sequence.0 + 1),
+                progress,
+                pending,
+                ..Heartbeat::default()
+            };
+            self.engine.on_heartbeats(&[heartbeat], self.now(), &mut self.verdicts);
+        }
+    }
+}
+
+/// Shows: a worker that is stuck while its heartbeats go on is stalled in its time, once, and moves on once.
+#[test]
+fn a_zombie_is_stalled_and_moves_on_again() {
+    let mut fixture = Fixture::new().with_alive_node();
+    fixture.work(1, 7, 3);
+    fixture.work(9, 7, 3);
+    assert_eq!(fixture.said(), []);
+    fixture.work(5, 7, 3);
+    assert_eq!(fixture.said(), [("stalled", 11_000)]);
+    assert!(fixture.engine.node(NodeId(1)).unwrap().is_stalled);
+    fixture.work(3, 8, 3);
+    assert_eq!(fixture.said(), [("progressing", 16_000)]);
+    fixture.work(11, 8, 1);
+    assert_eq!(fixture.said(), [("stalled", 26_000)]);
+    fixture.work(1, 8, 0);
+    assert_eq!(fixture.said(), [("progressing", 30_000)]);
+}
+
+/// Shows: a node with nothing to do is never stalled, nor one that declares no progress.
+#[test]
+fn an_idle_node_is_never_stalled() {
+    let mut fixture = Fixture::new().with_alive_node();
+    fixture.work(100, 0, 3);
+    fixture.work(100, 7, 0);
+    fixture.work(9, 7, 3);
+    fixture.work(1, 7, 0);
+    fixture.work(9, 7, 3);
+    assert_eq!(fixture.said(), []);
+}
+
+/// Shows: a restart begins anew, and a time in which the gateway did not listen or the node did not beat does not count.
+#[test]
+fn a_restart_a_pause_and_a_silence_begin_anew() {
+    let mut fixture = Fixture::new().with_alive_node();
+    fixture.work(9, 7, 3);
+    fixture.engine.on_pause(Duration::from_secs(1), fixture.now());
+    fixture.work(9, 7, 3);
+    fixture.run_until(fixture.now_ms + 3_000);
+    fixture.work(9, 7, 3);
+    let words: Vec<_> = fixture.said().into_iter().map(|(word, _)| word).collect();
+    assert_eq!(words, ["suspected", "recovered"]);
+    fixture.work(5, 7, 3);
+    assert_eq!(fixture.said().len(), 1, "stalled");
+    fixture.beat(SECOND, 1);
+    assert!(!fixture.engine.node(NodeId(1)).unwrap().is_stalled);
+    assert_eq!(fixture.said().len(), 1, "restarted says it");
+}
