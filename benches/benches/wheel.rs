@@ -59,6 +59,7 @@ fn config() -> EngineConfig {
         interval_ms_max: 60_000,
         profiles: Profiles::built_in(3, 5),
         forget_after: Duration::from_secs(3_600),
+        stalled_after: Duration::ZERO,
         hash_seed: 0x5eed,
     }
 }

@@ -5,7 +5,8 @@
 
 mod asking;
 
-use std::net::SocketAddr;
+// Addresses are values; sockets are not to be had here.
+use core::net::SocketAddr;
 use std::sync::Arc;
 
 use pulsegate_codec::limits::HEARTBEATS_PER_FRAME_MAX;

@@ -89,6 +89,7 @@ pub fn engine_config(load: &Load) -> EngineConfig {
         interval_ms_max: load.interval_ms,
         profiles: Profiles::built_in(3, 5),
         forget_after: Duration::from_secs(3_600),
+        stalled_after: Duration::ZERO,
         hash_seed: 0x5eed,
     }
 }

@@ -92,6 +92,7 @@ impl Gateway {
             interval_ms_max: 60_000,
             profiles: Profiles::only(profile),
             forget_after: Duration::from_hours(24),
+            stalled_after: Duration::ZERO,
             hash_seed: 1,
         };
         Self { engine: Engine::new(&config, Timestamp::ZERO), verdicts: Verdicts::with_capacity(4_096) }
