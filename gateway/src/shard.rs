@@ -105,7 +105,7 @@ impl Shard {
         }
         let batch = match self.decoder.decode(payload) {
             Ok(batch) => batch,
-            Err(_) if Ping::claims_pong(payload) => {
+            Err(_) if Ping::is_pong(payload) => {
                 self.on_pong(payload, received_at);
                 return;
             }
