@@ -141,6 +141,8 @@ pub struct Stream {
     pub segment_bytes: u64,
     /// Bytes kept a partition; the oldest segments go first. 0 keeps everything.
     pub retention_bytes: u64,
+    /// Age beyond which segments go, by the time of their youngest event. Zero keeps everything.
+    pub retention: Duration,
     /// When events are forced to disk.
     pub fsync: FsyncPolicy,
     /// The form of the events.

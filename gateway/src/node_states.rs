@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use pulsegate_codec::event::{Event, EventType};
-use pulsegate_stream::{EventLog, FileError, LogError, LogReader, Record};
+use pulsegate_stream::{EventLog, FileError, LogError, LogReader, Maintained, Record};
 
 use crate::gateway::{EVENTS_TOPIC, NODES_TOPIC};
 use crate::publisher::EVENTS_PER_COMMIT_MAX;
@@ -59,6 +59,11 @@ impl NodeStates {
         }
         self.records.clear();
         Ok(())
+    }
+
+    /// As [`EventLog::maintain`].
+    pub async fn maintain(&mut self, now_ms: i64) -> Vec<Maintained> {
+        self.log.maintain(now_ms).await
     }
 
     /// Commits what was appended under a policy that syncs by the clock.

@@ -26,6 +26,9 @@ pub const EVENTS_PER_COMMIT_MAX: usize = 4_096;
 /// Wait after a failed commit.
 pub const COMMIT_RETRY_WAIT: Duration = Duration::from_millis(200);
 
+/// Time between two looks at what is too old and at compaction.
+pub const MAINTENANCE_INTERVAL: Duration = Duration::from_secs(10);
+
 /// Failed commits in a row after which a gateway that is stopping gives up: two seconds.
 pub const COMMIT_RETRIES_AT_STOP_MAX: u32 = 10;
 
@@ -59,6 +62,8 @@ pub struct Publisher {
     format: ValueFormat,
     /// What sinks have lost and nobody has been told.
     losses: Arc<Losses>,
+    /// When the logs are looked after next.
+    maintenance_due: Timestamp,
     /// Something was appended since the last sync, under a policy that syncs by the clock.
     is_unsynced: bool,
 }
@@ -89,6 +94,7 @@ impl Publisher {
             sync,
             format,
             losses: Arc::default(),
+            maintenance_due: clock.now(),
             is_unsynced: false,
         }
     }
@@ -130,7 +136,27 @@ impl Publisher {
                 self.sync_now().await;
                 return Ok(());
             }
+            self.maintain().await;
             self.sleep(control).await;
+        }
+    }
+
+    /// Lets both logs do what time brings, every so often.
+    async fn maintain(&mut self) {
+        let now = self.clock.now();
+        if now < self.maintenance_due {
+            return;
+        }
+        self.maintenance_due = now + MAINTENANCE_INTERVAL;
+        let now_ms = i64::try_from(self.clock.unix_us() / 1_000).unwrap_or(i64::MAX);
+        let mut maintained = self.log.maintain(now_ms).await;
+        maintained.extend(self.states.maintain(now_ms).await);
+        for partition in maintained {
+            // Relaxed: see `commit`.
+            self.gauges.records_retired.fetch_add(partition.retention.records_removed, Ordering::Relaxed);
+            if let Some(failure) = partition.failure.or(partition.retention.failure) {
+                tracing::warn!(%failure, partition = partition.partition, "upkeep of the log failed; tried again later");
+            }
         }
     }
 
@@ -264,7 +290,8 @@ impl Publisher {
         // The timer has milliseconds; a deadline must not be asked for again at once.
         let until_tick =
             self.publication.next_deadline().map(|at| at.since(now).max(Duration::from_millis(1)));
-        let wait = [until_sync, until_tick].into_iter().flatten().min();
+        let until_maintenance = Some(self.maintenance_due.since(now).max(Duration::from_millis(1)));
+        let wait = [until_sync, until_tick, until_maintenance].into_iter().flatten().min();
         let woken = if let Some(wait) = wait {
             match tokio::time::timeout(wait, control.woken()).await {
                 Ok(woken) => woken,

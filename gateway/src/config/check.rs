@@ -366,6 +366,7 @@ fn check_stream(raw: &RawStream) -> Result<Stream, ConfigError> {
             remedy: "whole segments are dropped: raise the first or lower the second".to_owned(),
         });
     }
+    let retention_hours = ranged("stream.retention-hours", raw.retention_hours, 0, limits::RETENTION_HOURS)?;
     if let FsyncPolicy::IntervalMs(interval_ms) = raw.fsync {
         let value = u64::from(interval_ms.get());
         ranged("stream.fsync.interval-ms", Some(value), value, limits::FSYNC_INTERVAL_MS)?;
@@ -374,7 +375,14 @@ fn check_stream(raw: &RawStream) -> Result<Stream, ConfigError> {
         RawValues::Json => ValueFormat::Json,
         RawValues::Protobuf => ValueFormat::Protobuf,
     };
-    Ok(Stream { partitions: small(partitions), segment_bytes, retention_bytes, fsync: raw.fsync, values })
+    Ok(Stream {
+        partitions: small(partitions),
+        segment_bytes,
+        retention_bytes,
+        retention: Duration::from_secs(retention_hours * 3_600),
+        fsync: raw.fsync,
+        values,
+    })
 }
 
 pub(super) fn ranged(

@@ -22,6 +22,9 @@ pub const RECEIVE_BUFFER_BYTES: RangeInclusive<u64> = 65_536..=1_073_741_824;
 pub const BATCH_WAIT_US: RangeInclusive<u64> = 0..=10_000;
 /// Partitions of the event topic.
 pub const PARTITIONS: RangeInclusive<u64> = 1..=64;
+/// `stream.retention-hours`: 0 keeps everything, ten years at most.
+pub const RETENTION_HOURS: RangeInclusive<u64> = 0..=87_600;
+
 /// Segment size in bytes.
 pub const SEGMENT_BYTES: RangeInclusive<u64> = 1_048_576..=2_147_483_648;
 /// Time between two forced writes, where they are timed, in milliseconds.

@@ -205,6 +205,8 @@ pub struct RawStream {
     pub segment_bytes: Option<u64>,
     /// `retention-bytes`
     pub retention_bytes: Option<u64>,
+    /// `retention-hours`
+    pub retention_hours: Option<u64>,
     /// `fsync`
     pub fsync: FsyncPolicy,
     /// `values`

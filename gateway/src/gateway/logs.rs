@@ -27,6 +27,7 @@ impl Logs {
             cleanup: Cleanup::Compact,
             // The latest state of a node must not go because it is old.
             retention_bytes: 0,
+            retention_ms: 0,
             ..log_config(config, NODES_TOPIC)
         };
         let (events, recovery) = EventLog::open(&directory, events_config, storage.clone()).await?;
@@ -50,6 +51,7 @@ fn log_config(config: &Config, topic: &str) -> LogConfig {
     LogConfig {
         segment_bytes: config.stream.segment_bytes,
         retention_bytes: config.stream.retention_bytes,
+        retention_ms: u64::try_from(config.stream.retention.as_millis()).unwrap_or(u64::MAX),
         sync: match config.stream.fsync {
             FsyncPolicy::Always => SyncPolicy::Always,
             FsyncPolicy::IntervalMs(interval_ms) => SyncPolicy::IntervalMs(interval_ms),

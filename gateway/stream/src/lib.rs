@@ -15,7 +15,8 @@
 //! what Kafka's own tools read.
 //!
 //! The invariants: a record that was committed is there after a crash, or the log refuses to open and says which file
-//! is damaged; a torn tail is cut and reported; offsets have no gap and are never used for two committed records.
+//! is damaged; a torn tail is cut and reported; offsets are never used for two committed records, and have no gap except
+//! where compaction took records out ([`Cleanup::Compact`]).
 //!
 //! [`LogView`] shows what is committed to whoever runs on the writer's thread; [`kafka`] serves it to Kafka clients.
 //!
@@ -24,6 +25,7 @@
 pub mod kafka;
 pub mod limits;
 
+mod compaction;
 mod error;
 mod log;
 mod partition;
@@ -43,7 +45,7 @@ mod testing;
 pub use error::{AppendFailure, Corruption, FileError, IoFailure, LogError, PartitionFailure};
 pub use log::{Appended, Cleanup, EventLog, LogConfig, SyncPolicy};
 pub use partition::{murmur2, partition_of_key};
-pub use partition_log::{AppendedPartition, Retention};
+pub use partition_log::{AppendedPartition, Maintained, Retention};
 pub use reader::{LogReader, LogRecord, Poll};
 pub use record::{Header, Record};
 pub use record_batch::{BatchFault, BatchHeader, decode_batch, encode_batch};

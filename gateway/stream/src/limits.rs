@@ -36,6 +36,15 @@ pub const READ_AHEAD_BYTES: usize = 64 * 1024;
 /// Bytes of a segment between two entries of its index: what a reader walks through at most to find a batch.
 pub const INDEX_INTERVAL_BYTES: u64 = 16 * 1024;
 
+/// Most keys that one pass of compaction holds in memory: some 50 MiB. More keys take more passes.
+pub const COMPACTION_KEYS_MAX: usize = 1 << 20;
+
+/// Bytes after which compaction begins the next batch.
+pub const COMPACTED_BATCH_BYTES: usize = 64 * 1024;
+
+/// How long compaction keeps a record without a value at least, unless configured: a day.
+pub const TOMBSTONES_KEPT_MS: u64 = 24 * 3_600 * 1_000;
+
 /// Bytes of a batch before its first record.
 pub const BATCH_HEADER_BYTES: usize = 61;
 

@@ -23,7 +23,7 @@ use tokio::sync::Notify;
 use crate::error::{AppendFailure, FileError, IoFailure, LogError, PartitionFailure};
 use crate::limits::RECORD_BYTES_MAX;
 use crate::partition::{directory_name, partition_of_directory, partition_of_key};
-use crate::partition_log::{AppendedPartition, PartitionLog};
+use crate::partition_log::{AppendedPartition, Maintained, PartitionLog};
 use crate::record::Record;
 use crate::record_batch::record_bytes;
 use crate::recovery::{OpenedPartition, RecoveredPartition, RecoveryReport, open_partition};
@@ -90,7 +90,8 @@ impl EventLog {
                 let directory = directory.join(directory_name(&config.topic, partition));
                 let task = tokio::task::spawn_blocking({
                     let directory = directory.clone();
-                    move || create_and_open(&directory)
+                    let has_gaps = config.cleanup == Cleanup::Compact;
+                    move || create_and_open(&directory, has_gaps)
                 });
                 (partition, directory, task)
             })
@@ -134,6 +135,19 @@ impl EventLog {
         let results = join_all(self.partitions.iter_mut().map(PartitionLog::sync).collect()).await;
         let failures: Vec<PartitionFailure> = results.into_iter().filter_map(Result::err).collect();
         self.check(failures, Appended::default()).map(|_| ())
+    }
+
+    /// What time brings: removes what is too old, and goes on with compaction, which runs in the blocking pool meanwhile
+    /// and takes effect here, piece by piece. To be called every so many seconds; `now_ms` is the time, in milliseconds
+    /// since the Unix epoch.
+    pub async fn maintain(&mut self, now_ms: i64) -> Vec<Maintained> {
+        let mut all = Vec::with_capacity(self.partitions.len());
+        for index in 0..self.partitions.len() {
+            // One compaction at a time: its memory is bounded, and so is that of all.
+            let others_compact = self.partitions.iter().any(PartitionLog::is_compacting);
+            all.push(self.partitions[index].maintain(now_ms, !others_compact).await);
+        }
+        all
     }
 
     /// What may be read of it on this thread, kept up to date by the appends.
@@ -239,9 +253,9 @@ fn check_partitions_not_shrunk(directory: &Path, config: &LogConfig) -> Result<(
     Err(LogError::PartitionsShrunk { topic, found, configured: config.partition_count })
 }
 
-fn create_and_open(directory: &Path) -> Result<OpenedPartition, FileError> {
+fn create_and_open(directory: &Path, has_gaps: bool) -> Result<OpenedPartition, FileError> {
     create_directory(directory)?;
-    open_partition(directory)
+    open_partition(directory, has_gaps)
 }
 
 fn describe(partition: u32, opened: &OpenedPartition) -> RecoveredPartition {

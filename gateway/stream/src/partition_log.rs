@@ -14,6 +14,8 @@
 //! append that finds it in doubt waits for what may still run, opens the file again, cuts it to the last end that is
 //! certain, and verifies what is left. A future that was dropped half-way ends in the same place.
 
+mod upkeep;
+
 use std::fs::File;
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -26,9 +28,11 @@ use crate::log::{LogConfig, SyncPolicy};
 use crate::record::Record;
 use crate::record_batch::{BatchHeader, BatchWriter};
 use crate::recovery::{OpenedPartition, create_segment, reopen_partition};
-use crate::segment::{Segment, segment_path, sync_directory};
-use crate::storage::{CommitError, Storage, StorageFile, run_blocking};
+use crate::segment::{Segment, segment_path};
+use crate::storage::{CommitError, Storage, StorageFile};
 use crate::view::PartitionView;
+use upkeep::Upkeep;
+pub use upkeep::{Maintained, Retention};
 
 /// What one partition took of an append.
 #[derive(Debug)]
@@ -45,19 +49,6 @@ pub struct AppendedPartition {
     pub retention: Retention,
 }
 
-/// What retention removed.
-#[derive(Debug, Default)]
-pub struct Retention {
-    /// How many segments.
-    pub segments_removed: u64,
-    /// How many records they held.
-    pub records_removed: u64,
-    /// How many bytes.
-    pub bytes_removed: u64,
-    /// Why it stopped early, if it did. It is tried again after the next append; the records are in the log all the same.
-    pub failure: Option<FileError>,
-}
-
 /// The writer of one partition.
 #[derive(Debug)]
 pub(crate) struct PartitionLog {
@@ -67,6 +58,7 @@ pub(crate) struct PartitionLog {
     sync: SyncPolicy,
     segment_bytes: u64,
     retention_bytes: u64,
+    upkeep: Upkeep,
     /// Oldest first; the last one is active, and its bytes are those written.
     segments: Vec<Segment>,
     /// The active segment.
@@ -108,6 +100,7 @@ impl PartitionLog {
             sync: config.sync,
             segment_bytes: config.segment_bytes,
             retention_bytes: config.retention_bytes,
+            upkeep: Upkeep::new(config),
             committed_bytes: active.bytes,
             segments: opened.segments,
             file: Some(storage.adopt(opened.file)),
@@ -178,7 +171,7 @@ impl PartitionLog {
         }
         appended.records = taken as u64;
         if self.retention_is_due {
-            appended.retention = self.retain().await;
+            appended.retention = self.retain(None).await;
             self.retention_is_due = appended.retention.failure.is_some();
         }
         Ok(appended)
@@ -306,41 +299,6 @@ impl PartitionLog {
         let opened = opening.await;
         self.opening = None;
         opened.map_err(|error| IoFailure::of("open a segment in", &self.directory)(error.into()))?
-    }
-
-    /// Removes whole segments, oldest first, until the rest is within the bound. The active one stays.
-    async fn retain(&mut self) -> Retention {
-        let mut retention = Retention::default();
-        if self.retention_bytes == 0 {
-            return retention;
-        }
-        let mut bytes: u64 = self.segments.iter().map(|segment| segment.bytes).sum();
-        while bytes > self.retention_bytes && self.segments.len() > 1 {
-            let oldest = self.segments[0];
-            let directory = self.directory.clone();
-            // One directory sync a removal: after a crash the segments that are left have no gap between them.
-            let removed = run_blocking("remove a segment in", &self.directory, move || {
-                let path = segment_path(&directory, oldest.base_offset);
-                match std::fs::remove_file(&path) {
-                    // An earlier try removed it and could not sync.
-                    Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                        Err(IoFailure::of("remove", &path)(error))
-                    }
-                    _ => sync_directory(&directory),
-                }
-            });
-            if let Err(error) = removed.await {
-                retention.failure = Some(error);
-                break;
-            }
-            self.segments.remove(0);
-            self.view.remove_oldest();
-            bytes -= oldest.bytes;
-            retention.segments_removed += 1;
-            retention.records_removed += self.segments[0].base_offset - oldest.base_offset;
-            retention.bytes_removed += oldest.bytes;
-        }
-        retention
     }
 
     fn active(&self) -> Segment {

@@ -23,6 +23,9 @@
 //! check those himself: [`BatchHeader::verify`] compares the base offset with the expected one, and a wrong length moves
 //! the end of what the checksum covers.
 //!
+//! In a compacted topic the offsets of a batch may have gaps: it then covers more offsets than it has records, and the
+//! batches of a segment still follow each other without one, so that each base offset can be checked.
+//!
 //! Compressed, transactional and control batches are refused: this log never writes them.
 
 mod decode;
@@ -33,6 +36,7 @@ mod tests;
 use crate::limits::{BATCH_BYTES_MAX, BATCH_HEADER_BYTES};
 
 pub use decode::decode_batch;
+pub(crate) use decode::decode_sparse_batch;
 pub use encode::encode_batch;
 pub(crate) use encode::{BatchWriter, record_bytes};
 
@@ -170,6 +174,21 @@ impl BatchHeader {
     /// # Errors
     /// The first check that fails.
     pub fn verify(&self, bytes: &[u8], expected_offset: u64) -> Result<(), BatchFault> {
+        self.verify_sparse(bytes, expected_offset)?;
+        self.check_dense()
+    }
+
+    /// Whether no offset of the batch is without a record.
+    pub(crate) const fn check_dense(&self) -> Result<(), BatchFault> {
+        let Self { record_count, last_offset_delta, .. } = *self;
+        if last_offset_delta == record_count - 1 {
+            return Ok(());
+        }
+        Err(BatchFault::WrongCount { record_count, last_offset_delta })
+    }
+
+    /// The same for a batch that compaction may have written: some of its offsets may have no record.
+    pub(crate) fn verify_sparse(&self, bytes: &[u8], expected_offset: u64) -> Result<(), BatchFault> {
         self.verify_checksum(bytes)?;
         if self.magic != MAGIC {
             return Err(BatchFault::WrongMagic(self.magic));
@@ -183,8 +202,8 @@ impl BatchHeader {
         if self.base_offset != expected_offset {
             return Err(BatchFault::WrongOffset { expected: expected_offset, found: self.base_offset });
         }
-        let counts_fit = self.record_count > 0 && self.last_offset_delta == self.record_count - 1;
-        if !counts_fit || self.base_offset.checked_add(self.records()).is_none() {
+        let counts_fit = self.record_count > 0 && self.last_offset_delta >= self.record_count - 1;
+        if !counts_fit || self.base_offset.checked_add(self.offsets()).is_none() {
             let Self { record_count, last_offset_delta, .. } = *self;
             return Err(BatchFault::WrongCount { record_count, last_offset_delta });
         }
@@ -210,10 +229,15 @@ impl BatchHeader {
         u64::try_from(self.record_count).unwrap_or(0)
     }
 
+    /// How many offsets the batch covers: as many as it has records, or more after compaction.
+    fn offsets(&self) -> u64 {
+        u64::try_from(self.last_offset_delta).map_or(0, |delta| delta + 1)
+    }
+
     /// The offset after the last record of a verified batch.
     #[must_use]
     pub fn next_offset(&self) -> u64 {
-        self.base_offset.saturating_add(self.records())
+        self.base_offset.saturating_add(self.offsets())
     }
 }
 

@@ -30,7 +30,9 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Corruption, FileError, IoFailure};
 use crate::record_batch::BatchFault;
-use crate::segment::{BatchCursor, Segment, list_segments, segment_path, sync_directory};
+use crate::segment::{
+    BatchCursor, Segment, list_segments, remove_unfinished_rewrites, segment_path, sync_directory,
+};
 use crate::view::SegmentIndex;
 
 pub(crate) use search::examine_tail;
@@ -96,8 +98,10 @@ pub(crate) struct OpenedPartition {
     pub(crate) cut_tail: Option<CutTail>,
 }
 
-/// Opens a partition: creates it if it is not there, verifies it, cuts a torn tail.
-pub(crate) fn open_partition(directory: &Path) -> Result<OpenedPartition, FileError> {
+/// Opens a partition: creates it if it is not there, verifies it, cuts a torn tail. `has_gaps`: compaction may have
+/// taken records out.
+pub(crate) fn open_partition(directory: &Path, has_gaps: bool) -> Result<OpenedPartition, FileError> {
+    remove_unfinished_rewrites(directory)?;
     let base_offsets = list_segments(directory)?;
     let Some((&active_offset, sealed_offsets)) = base_offsets.split_last() else {
         let file = create_segment(directory, 0)?;
@@ -112,7 +116,7 @@ pub(crate) fn open_partition(directory: &Path) -> Result<OpenedPartition, FileEr
         let path = segment_path(directory, base_offset);
         check_no_gap(&path, next_offset, base_offset)?;
         let file = File::open(&path).map_err(IoFailure::of("open", &path))?;
-        let end = walk(&path, &file, base_offset)?;
+        let end = walk(&path, &file, base_offset, has_gaps)?;
         if end.fault != BatchFault::EndOfFile {
             return Err(end.corruption(path).into());
         }
@@ -123,7 +127,7 @@ pub(crate) fn open_partition(directory: &Path) -> Result<OpenedPartition, FileEr
     let path = segment_path(directory, active_offset);
     check_no_gap(&path, next_offset, active_offset)?;
     let file = open_for_writing(&path)?;
-    let end = walk(&path, &file, active_offset)?;
+    let end = walk(&path, &file, active_offset, has_gaps)?;
     let cut_tail =
         if end.fault == BatchFault::EndOfFile { None } else { Some(cut_torn_tail(&path, &file, &end)?) };
     // What a killed writer left in the page cache counts as committed from now on, so it must be on the disk.
@@ -152,7 +156,8 @@ pub(crate) fn reopen_partition(
     let file = open_for_writing(&path)?;
     // Cut first: nothing after the committed end has a claim to be read.
     file.set_len(active.bytes).map_err(IoFailure::of("cut", &path))?;
-    let end = walk(&path, &file, active.base_offset)?;
+    // The active segment is never compacted.
+    let end = walk(&path, &file, active.base_offset, false)?;
     if (end.position, end.next_offset) != (active.bytes, next_offset) {
         return Err(end.corruption(path).into());
     }
@@ -198,16 +203,24 @@ impl WalkEnd {
     }
 }
 
-fn walk(path: &Path, file: &File, base_offset: u64) -> Result<WalkEnd, FileError> {
+fn walk(path: &Path, file: &File, base_offset: u64, has_gaps: bool) -> Result<WalkEnd, FileError> {
     let mut cursor = BatchCursor::new(base_offset);
     let mut index = SegmentIndex::new(base_offset);
     loop {
         let position = cursor.position;
-        match cursor.next_batch(file).map_err(IoFailure::of("read", path))? {
-            Ok((header, _)) => index.add(header.base_offset, position, header.max_timestamp_ms),
+        let next_offset = cursor.next_offset;
+        let batch = cursor.next_batch(file).map_err(IoFailure::of("read", path))?;
+        let checked =
+            batch.and_then(
+                |(header, _)| {
+                    if has_gaps { Ok(header) } else { header.check_dense().map(|()| header) }
+                },
+            );
+        match checked {
+            Ok(header) => index.add(header.base_offset, position, header.max_timestamp_ms),
             Err(fault) => {
                 index.set_committed_bytes(position);
-                return Ok(WalkEnd { position, next_offset: cursor.next_offset, fault, index });
+                return Ok(WalkEnd { position, next_offset, fault, index });
             }
         }
     }

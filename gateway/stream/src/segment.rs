@@ -31,6 +31,27 @@ pub(crate) fn segment_path(directory: &Path, base_offset: u64) -> PathBuf {
     directory.join(format!("{base_offset:020}.log"))
 }
 
+/// The file into which the segment is rewritten, until it takes its place.
+pub(crate) fn rewrite_path(directory: &Path, base_offset: u64) -> PathBuf {
+    directory.join(format!("{base_offset:020}{REWRITE_SUFFIX}"))
+}
+
+const REWRITE_SUFFIX: &str = ".log.compacting";
+
+/// Removes what a compaction that was cut short has left.
+pub(crate) fn remove_unfinished_rewrites(directory: &Path) -> Result<(), FileError> {
+    let remove = || -> io::Result<()> {
+        for entry in std::fs::read_dir(directory)? {
+            let entry = entry?;
+            if entry.file_name().to_str().is_some_and(|name| name.ends_with(REWRITE_SUFFIX)) {
+                std::fs::remove_file(entry.path())?;
+            }
+        }
+        Ok(())
+    };
+    remove().map_err(IoFailure::of("clean up", directory))
+}
+
 /// The base offset in a file name; `None` if it is no segment's.
 pub(crate) fn base_offset_of_name(name: &str) -> Option<u64> {
     let digits = name.strip_suffix(".log")?;
@@ -125,7 +146,7 @@ impl BatchCursor {
             Err(fault) => return Ok(Err(fault)),
         };
         self.fill(file, header.batch_bytes)?;
-        Ok(header.verify(self.ahead(), self.next_offset).map(|()| header))
+        Ok(header.verify_sparse(self.ahead(), self.next_offset).map(|()| header))
     }
 
     /// What the window holds from the position on.

@@ -30,6 +30,7 @@ use tokio::sync::futures::Notified;
 use crate::log::LogConfig;
 use crate::segment::segment_path;
 pub(crate) use index::SegmentIndex;
+use plan::FileVersion;
 pub use plan::{ReadFault, ReadPlan, TimePlan};
 pub use topics::Topics;
 
@@ -126,6 +127,7 @@ impl LogView {
             end: segment.committed_bytes(),
             base_offset,
             offset,
+            file: FileVersion::now(segment.rewrites()),
         }))
     }
 
@@ -138,7 +140,8 @@ impl LogView {
         state.segments.iter().find_map(|segment| {
             let (base_offset, position) = segment.first_at(timestamp_ms)?;
             let path = segment_path(&partition.directory, segment.base_offset());
-            Some(TimePlan { path, position, end: segment.committed_bytes(), base_offset, timestamp_ms })
+            let file = FileVersion::now(segment.rewrites());
+            Some(TimePlan { path, position, end: segment.committed_bytes(), base_offset, timestamp_ms, file })
         })
     }
 
@@ -202,6 +205,34 @@ impl PartitionView {
     /// A new active segment.
     pub(crate) fn roll(&self, base_offset: u64) {
         self.state.borrow_mut().segments.push(SegmentIndex::new(base_offset));
+    }
+
+    /// Puts a rewritten segment in the place of the one with this base offset; `rename` moves its file. Nobody reads
+    /// the one by the index of the other: plans that were made before find out. `None`: there is no such segment.
+    pub(crate) fn rewrite<E>(
+        &self,
+        index: SegmentIndex,
+        rename: impl FnOnce() -> Result<(), E>,
+    ) -> Option<Result<(), E>> {
+        let mut state = self.state.borrow_mut();
+        let segment =
+            state.segments.iter_mut().find(|segment| segment.base_offset() == index.base_offset())?;
+        segment.begin_rewrite();
+        let renamed = rename();
+        if renamed.is_ok() {
+            *segment = index;
+        }
+        Some(renamed)
+    }
+
+    /// The latest time of the oldest segment.
+    pub(crate) fn oldest_max_timestamp_ms(&self) -> Option<i64> {
+        self.state.borrow().segments[0].max_timestamp_ms()
+    }
+
+    /// About the time of the first record of the active segment, if it has any.
+    pub(crate) fn active_first_timestamp_ms(&self) -> Option<i64> {
+        self.state.borrow().segments.last().and_then(SegmentIndex::first_timestamp_ms)
     }
 
     /// The oldest segment is gone.

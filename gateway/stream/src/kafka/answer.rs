@@ -14,6 +14,7 @@ use super::group::{GroupRequest, GroupResponse};
 use super::limits::PARTITIONS_PER_REQUEST_MAX;
 use super::server::{Failure, KafkaServer};
 use super::wire::{Reader, WireError, Writer};
+use crate::view::ReadFault;
 
 /// What becomes of a frame.
 pub(super) enum Answer {
@@ -179,6 +180,8 @@ impl KafkaServer {
         match tokio::task::spawn_blocking(move || plan.run()).await {
             Ok(Ok(Some((offset, timestamp)))) => at(offset, timestamp),
             Ok(Ok(None)) => Found::nothing(error_code::NONE),
+            // Clients try again.
+            Ok(Err(ReadFault::Rewritten)) => Found::nothing(error_code::KAFKA_STORAGE_ERROR),
             Ok(Err(failure)) => {
                 (self.on_failure)(&Failure::Read(failure));
                 Found::nothing(error_code::KAFKA_STORAGE_ERROR)

@@ -198,6 +198,8 @@ fn read_all(looked: Vec<Looked>, bytes_max: usize) -> (Vec<Fetched>, Vec<ReadFau
                 left = left.saturating_sub(records.len());
                 fetched.records = records;
             }
+            // The client asks again, and finds it by the new index.
+            Err(ReadFault::Rewritten) => {}
             Err(failure) => {
                 let is_removed =
                     matches!(&failure, ReadFault::Io { source, .. } if source.kind() == ErrorKind::NotFound);

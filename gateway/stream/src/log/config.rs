@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use crate::error::LogError;
 use crate::limits::{
     PARTITIONS_MAX, RETENTION_BYTES_DEFAULT, SEGMENT_BYTES_DEFAULT, SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN,
-    TOPIC_BYTES_MAX,
+    TOMBSTONES_KEPT_MS, TOPIC_BYTES_MAX,
 };
 
 /// When appended records are synced to the disk, and so count as committed.
@@ -48,6 +48,10 @@ pub struct LogConfig {
     pub sync: SyncPolicy,
     /// What may go.
     pub cleanup: Cleanup,
+    /// Whole segments are removed when all of their records are older than this, by their own time. 0 keeps everything.
+    pub retention_ms: u64,
+    /// How long compaction keeps a record without a value, so that a slow reader hears that the key is gone.
+    pub tombstones_kept_ms: u64,
 }
 
 impl LogConfig {
@@ -61,6 +65,8 @@ impl LogConfig {
             retention_bytes: RETENTION_BYTES_DEFAULT,
             sync: SyncPolicy::default(),
             cleanup: Cleanup::Delete,
+            retention_ms: 0,
+            tombstones_kept_ms: TOMBSTONES_KEPT_MS,
         }
     }
 

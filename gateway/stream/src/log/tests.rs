@@ -1,6 +1,7 @@
 //! The log as its caller sees it: what is appended is read back, whatever the storage, through rolls, retention and
 //! restarts.
 
+mod compaction;
 mod faults;
 
 use pulsegate_codec::event::{Event, EventId, EventType};

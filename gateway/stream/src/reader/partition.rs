@@ -9,7 +9,7 @@ use bytes::Bytes;
 
 use super::{LogRecord, Poll};
 use crate::error::{Corruption, FileError, IoFailure};
-use crate::record_batch::{BatchFault, decode_batch};
+use crate::record_batch::{BatchFault, decode_sparse_batch};
 use crate::recovery::examine_tail;
 use crate::segment::{BatchCursor, list_segments, segment_path};
 
@@ -192,7 +192,7 @@ impl OpenSegment {
             Err(fault) => return Ok(Err(fault)),
         };
         let batch = Bytes::copy_from_slice(bytes);
-        let records = match decode_batch(&batch, header.base_offset) {
+        let records = match decode_sparse_batch(&batch, header.base_offset) {
             Ok(records) => records,
             Err(fault) => {
                 self.cursor = BatchCursor::at(position, header.base_offset);
@@ -201,9 +201,8 @@ impl OpenSegment {
         };
         *budget_bytes = budget_bytes.saturating_sub(batch.len());
         // A batch may begin before the first wanted offset.
-        let wanted =
-            records.into_iter().zip(header.base_offset..).filter(|(_, offset)| Some(*offset) >= start);
-        poll.records.extend(wanted.map(|(record, offset)| LogRecord { partition, offset, record }));
+        let wanted = records.into_iter().filter(|(offset, _)| Some(*offset) >= start);
+        poll.records.extend(wanted.map(|(offset, record)| LogRecord { partition, offset, record }));
         Ok(Ok(()))
     }
 

@@ -35,6 +35,8 @@ pub(crate) struct BatchWriter<'a> {
     start: usize,
     base_offset: u64,
     record_count: usize,
+    /// Of the next record, unless it leaves a gap.
+    next_delta: usize,
     base_timestamp_ms: i64,
     max_timestamp_ms: i64,
 }
@@ -44,7 +46,15 @@ impl<'a> BatchWriter<'a> {
     pub(crate) fn new(buffer: &'a mut Vec<u8>, base_offset: u64) -> Self {
         let start = buffer.len();
         buffer.resize(start + BATCH_HEADER_BYTES, 0);
-        Self { buffer, start, base_offset, record_count: 0, base_timestamp_ms: 0, max_timestamp_ms: i64::MIN }
+        Self {
+            buffer,
+            start,
+            base_offset,
+            record_count: 0,
+            next_delta: 0,
+            base_timestamp_ms: 0,
+            max_timestamp_ms: i64::MIN,
+        }
     }
 
     /// Whether `record` may join the batch.
@@ -53,16 +63,23 @@ impl<'a> BatchWriter<'a> {
             && self.buffer.len() - self.start + record_bytes(record) <= BATCH_BYTES_MAX
     }
 
-    /// Appends one record.
+    /// Appends one record at the next offset.
     pub(crate) fn push(&mut self, record: &Record) {
+        self.push_at(self.next_delta, record);
+    }
+
+    /// Appends one record so many offsets after the first of the batch.
+    pub(crate) fn push_at(&mut self, delta: usize, record: &Record) {
+        assert!(delta >= self.next_delta, "offsets rise");
         if self.record_count == 0 {
             self.base_timestamp_ms = record.timestamp_ms;
         }
         self.max_timestamp_ms = self.max_timestamp_ms.max(record.timestamp_ms);
         // Kafka's readers add the delta back with the same wrap.
         let timestamp_delta_ms = record.timestamp_ms.wrapping_sub(self.base_timestamp_ms);
-        put_record(self.buffer, record, timestamp_delta_ms, signed(self.record_count));
+        put_record(self.buffer, record, timestamp_delta_ms, signed(delta));
         self.record_count += 1;
+        self.next_delta = delta + 1;
     }
 
     /// Fills in the header. Returns how many records the batch has.
@@ -75,7 +92,7 @@ impl<'a> BatchWriter<'a> {
         batch[8..12].copy_from_slice(&length.to_be_bytes());
         // Leader epoch and attributes stay 0.
         batch[16] = MAGIC;
-        batch[23..27].copy_from_slice(&(record_count - 1).to_be_bytes());
+        batch[23..27].copy_from_slice(&i32_of(self.next_delta - 1).to_be_bytes());
         batch[27..35].copy_from_slice(&self.base_timestamp_ms.to_be_bytes());
         batch[35..43].copy_from_slice(&self.max_timestamp_ms.to_be_bytes());
         batch[PRODUCER_AT..PRODUCER_AT + NO_PRODUCER.len()].copy_from_slice(&NO_PRODUCER);

@@ -1,5 +1,8 @@
 //! The sparse index of one segment: which batch begins where, and how late the records up to the next entry are.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use crate::limits::INDEX_INTERVAL_BYTES;
 
 /// One entry; the batches up to the next one belong to it.
@@ -19,12 +22,14 @@ pub(crate) struct SegmentIndex {
     base_offset: u64,
     committed_bytes: u64,
     entries: Vec<Entry>,
+    /// How often another file was put in the place of this one: 0 or 1 once this index is outdated.
+    rewrites: Arc<AtomicU64>,
 }
 
 impl SegmentIndex {
     /// Of an empty segment.
-    pub(crate) const fn new(base_offset: u64) -> Self {
-        Self { base_offset, committed_bytes: 0, entries: Vec::new() }
+    pub(crate) fn new(base_offset: u64) -> Self {
+        Self { base_offset, committed_bytes: 0, entries: Vec::new(), rewrites: Arc::default() }
     }
 
     pub(super) const fn base_offset(&self) -> u64 {
@@ -66,6 +71,21 @@ impl SegmentIndex {
     pub(super) fn first_at(&self, timestamp_ms: i64) -> Option<(u64, u64)> {
         let entry = self.entries.iter().find(|entry| entry.max_timestamp_ms >= timestamp_ms)?;
         Some((entry.base_offset, entry.position))
+    }
+
+    pub(super) const fn rewrites(&self) -> &Arc<AtomicU64> {
+        &self.rewrites
+    }
+
+    /// From now on whoever opens the file by this index's plans may find another one.
+    pub(super) fn begin_rewrite(&self) {
+        // SeqCst: pairs with the load in `FileVersion::check`.
+        self.rewrites.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// About the time of the oldest batches.
+    pub(super) fn first_timestamp_ms(&self) -> Option<i64> {
+        self.entries.first().map(|entry| entry.max_timestamp_ms)
     }
 
     pub(super) fn max_timestamp_ms(&self) -> Option<i64> {

@@ -3,6 +3,8 @@
 use std::fs::File;
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::limits::{BATCH_HEADER_BYTES, INDEX_INTERVAL_BYTES};
 use crate::record_batch::{BatchFault, BatchHeader};
@@ -19,6 +21,9 @@ pub enum ReadFault {
         /// Why.
         source: io::Error,
     },
+    /// Compaction has put another file in the segment's place since it was looked up: look it up again.
+    #[error("the segment was rewritten meanwhile")]
+    Rewritten,
     /// The committed part is damaged. It is not served.
     #[error("{} is damaged at byte {position}: {fault}; consumers cannot get past offset {offset}", path.display())]
     Damaged {
@@ -33,6 +38,26 @@ pub enum ReadFault {
     },
 }
 
+/// Which of the files that have stood in a segment's place is meant.
+#[derive(Clone, Debug)]
+pub(super) struct FileVersion {
+    rewrites: Arc<AtomicU64>,
+    seen: u64,
+}
+
+impl FileVersion {
+    pub(super) fn now(rewrites: &Arc<AtomicU64>) -> Self {
+        // SeqCst: see `check`. Written by this thread alone.
+        Self { rewrites: Arc::clone(rewrites), seen: rewrites.load(Ordering::SeqCst) }
+    }
+
+    /// Called after the opening: as long as the count has not moved, the name has not either.
+    fn check(&self) -> Result<(), ReadFault> {
+        // SeqCst: pairs with the increment in `SegmentIndex::begin_rewrite`, which comes before the renaming.
+        if self.rewrites.load(Ordering::SeqCst) == self.seen { Ok(()) } else { Err(ReadFault::Rewritten) }
+    }
+}
+
 /// Where to read the batches from an offset on.
 #[derive(Clone, Debug)]
 pub struct ReadPlan {
@@ -44,6 +69,7 @@ pub struct ReadPlan {
     pub(super) base_offset: u64,
     /// What is looked for.
     pub(super) offset: u64,
+    pub(super) file: FileVersion,
 }
 
 /// Where to look for the first batch at a time.
@@ -54,6 +80,7 @@ pub struct TimePlan {
     pub(super) end: u64,
     pub(super) base_offset: u64,
     pub(super) timestamp_ms: i64,
+    pub(super) file: FileVersion,
 }
 
 impl ReadPlan {
@@ -70,6 +97,7 @@ impl ReadPlan {
     /// If the first batch cannot be read or does not verify. Later ones that do not are left for the next plan.
     pub fn run(&self, bytes_max: usize, takes_first: bool) -> Result<Vec<u8>, ReadFault> {
         let file = File::open(&self.path).map_err(|source| self.io(source))?;
+        self.file.check()?;
         let ahead = usize::try_from(self.bytes_ahead()).unwrap_or(usize::MAX);
         let mut bytes = vec![0; ahead.min(bytes_max.saturating_add(WALK_BYTES))];
         let read = read_up_to(&file, &mut bytes, self.position).map_err(|source| self.io(source))?;
@@ -139,7 +167,7 @@ fn next_batch(bytes: &[u8], expected_offset: u64) -> Result<BatchHeader, BatchFa
         return Err(BatchFault::Truncated { needed_bytes: BATCH_HEADER_BYTES, found_bytes: 0 });
     }
     let header = BatchHeader::parse(bytes)?;
-    header.verify(bytes, expected_offset)?;
+    header.verify_sparse(bytes, expected_offset)?;
     Ok(header)
 }
 
@@ -152,6 +180,7 @@ impl TimePlan {
     pub fn run(&self) -> Result<Option<(u64, i64)>, ReadFault> {
         let io = |source| ReadFault::Io { path: self.path.clone(), source };
         let file = File::open(&self.path).map_err(io)?;
+        self.file.check()?;
         let mut cursor = BatchCursor::at(self.position, self.base_offset);
         while cursor.position < self.end {
             match cursor.next_batch(&file).map_err(io)? {

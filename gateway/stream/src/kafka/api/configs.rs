@@ -90,7 +90,8 @@ fn settings_of(config: &LogConfig) -> Vec<(&'static str, String, SettingType)> {
     vec![
         ("cleanup.policy", policy.to_owned(), SettingType::List),
         ("retention.bytes", bound(config.retention_bytes), SettingType::Long),
-        ("retention.ms", "-1".to_owned(), SettingType::Long),
+        ("retention.ms", bound(config.retention_ms), SettingType::Long),
+        ("delete.retention.ms", config.tombstones_kept_ms.to_string(), SettingType::Long),
         ("segment.bytes", config.segment_bytes.to_string(), SettingType::Long),
     ]
 }
