@@ -1,18 +1,19 @@
 //! From what was written to what is right: ranges first, then the rules that join two keys.
 
+mod stream;
+
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use pulsegate_codec::event::ValueFormat;
 use pulsegate_engine::detector::{Profile, Profiles};
 
 use super::kafka::{self, OpenKafka};
 use super::limits::{self, defaults};
 use super::profiles::{self, DefaultProfile, ProfileError};
-use super::raw::{FsyncPolicy, RawConfig, RawDetector, RawKafka, RawListen, RawShards, RawStream, RawValues};
-use super::{Config, Detector, Listen, Probe, Shards, Stream};
+use super::raw::{RawConfig, RawDetector, RawKafka, RawListen, RawShards};
+use super::{Config, Detector, Listen, Probe, Shards};
 
 /// What is wrong with the configuration. Every message names the key, its value, the bound and what to do.
 #[derive(Debug, thiserror::Error)]
@@ -139,7 +140,7 @@ pub(super) fn check(raw: RawConfig) -> Result<Config, ConfigError> {
         profiles,
         probe: Probe { ping: raw.probe.ping.unwrap_or(true), reach: raw.probe.reach },
         nodes_max: small(nodes_max),
-        stream: check_stream(&raw.stream)?,
+        stream: stream::check(&raw.stream)?,
         kafka: kafka::settings(&raw.kafka),
         sinks: super::sinks::check(raw.sinks)?,
     })
@@ -351,38 +352,13 @@ fn check_timeouts(suspect: u64, failed: u64, interval_ms_max: u64, forget_s: u64
     })
 }
 
-fn check_stream(raw: &RawStream) -> Result<Stream, ConfigError> {
-    let partitions = ranged("stream.partitions", raw.partitions, defaults::PARTITIONS, limits::PARTITIONS)?;
-    let segment_bytes =
-        ranged("stream.segment-bytes", raw.segment_bytes, defaults::SEGMENT_BYTES, limits::SEGMENT_BYTES)?;
-    let retention_bytes = raw.retention_bytes.unwrap_or(defaults::RETENTION_BYTES);
-    if retention_bytes != 0 && retention_bytes < segment_bytes {
-        return Err(ConfigError::Contradiction {
-            key: "stream.retention-bytes",
-            value: retention_bytes,
-            relation: "0 (keep everything) or at least",
-            other_key: "stream.segment-bytes",
-            other_value: segment_bytes,
-            remedy: "whole segments are dropped: raise the first or lower the second".to_owned(),
-        });
-    }
-    let retention_hours = ranged("stream.retention-hours", raw.retention_hours, 0, limits::RETENTION_HOURS)?;
-    if let FsyncPolicy::IntervalMs(interval_ms) = raw.fsync {
-        let value = u64::from(interval_ms.get());
-        ranged("stream.fsync.interval-ms", Some(value), value, limits::FSYNC_INTERVAL_MS)?;
-    }
-    let values = match raw.values {
-        RawValues::Json => ValueFormat::Json,
-        RawValues::Protobuf => ValueFormat::Protobuf,
-    };
-    Ok(Stream {
-        partitions: small(partitions),
-        segment_bytes,
-        retention_bytes,
-        retention: Duration::from_secs(retention_hours * 3_600),
-        fsync: raw.fsync,
-        values,
-    })
+/// A value whose range was checked and ends below 2^32.
+fn small(value: u64) -> u32 {
+    u32::try_from(value).expect("the ranges in limits.rs end below 2^32")
+}
+
+fn address(text: &str) -> SocketAddr {
+    text.parse().expect("the defaults in limits.rs are addresses")
 }
 
 pub(super) fn ranged(
@@ -396,13 +372,4 @@ pub(super) fn ranged(
         return Ok(value);
     }
     Err(ConfigError::OutOfRange { key, value, minimum: *range.start(), maximum: *range.end() })
-}
-
-/// A value whose range was checked and ends below 2^32.
-fn small(value: u64) -> u32 {
-    u32::try_from(value).expect("the ranges in limits.rs end below 2^32")
-}
-
-fn address(text: &str) -> SocketAddr {
-    text.parse().expect("the defaults in limits.rs are addresses")
 }
