@@ -131,7 +131,7 @@ impl LogView {
         }))
     }
 
-    /// How to find the first batch that has a record at this time or later. `None`: there is none, or no such
+    /// How to find the first record at this time or later. `None`: there is none, or no such
     /// partition.
     #[must_use]
     pub fn plan_time(&self, partition: u32, timestamp_ms: i64) -> Option<TimePlan> {

@@ -13,6 +13,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 
 use super::group::GroupConfig;
 use super::offsets::OffsetStore;
@@ -29,6 +30,8 @@ struct Port {
     other: EventLog,
     address: std::net::SocketAddr,
     counters: Arc<KafkaCounters>,
+    /// Bytes of records that responses may still take.
+    fetch_memory: Arc<Semaphore>,
     now: Rc<Cell<Duration>>,
     directory: tempfile::TempDir,
 }
@@ -69,8 +72,9 @@ fn with_secured_port<F: Future<Output = ()>>(
         };
         let offsets = OffsetStore::open(&directory.path().join("groups"), Storage::Tokio).await.unwrap();
         let server = KafkaServer::new(config, Topics::new(vec![log.view(), other.view()]), offsets);
+        let fetch_memory = Arc::clone(&server.fetch_memory);
         let serving = tokio::task::spawn_local(server.serve(listener));
-        let port = Port { log, other, address, counters, now, directory };
+        let port = Port { log, other, address, counters, fetch_memory, now, directory };
         tokio::time::timeout(Duration::from_secs(20), test(port))
             .await
             .expect("the test has come to its end");
@@ -137,7 +141,8 @@ fn fetch_waits_for_the_topic_that_it_asks_for() {
     });
 }
 
-/// Goal: responses stay within the budget, however large the batch that a small fetch must be given whole.
+/// Goal: responses stay within the budget, however large the batch that a small fetch must be given whole: it waits until
+/// there is room for any batch, and what it took is given back.
 #[test]
 fn large_batch_is_served_whole_and_counted_against_the_budget() {
     with_port(config(), async |mut port| {
@@ -149,7 +154,18 @@ fn large_batch_is_served_whole_and_counted_against_the_budget() {
         port.log.append(&large).await.unwrap();
         let mut client = Client::connect(port.address).await;
         for bytes_max in [1, 1_000, 10_000_000] {
-            assert_eq!(client.fetch(11, TOPIC, 0, 0, 0, bytes_max).await.offsets, [0, 1, 2, 3]);
+            let taken = limits::FETCH_MEMORY_BYTES_MAX - limits::FETCH_BYTES_MIN;
+            let taken = u32::try_from(taken).unwrap();
+            let room_for_one = port.fetch_memory.acquire_many(taken).await.unwrap();
+            let a_byte_too_much = port.fetch_memory.acquire().await.unwrap();
+            let mut fetching = Box::pin(client.fetch(11, TOPIC, 0, 0, 0, bytes_max));
+            assert!(tokio::time::timeout(Duration::from_millis(50), &mut fetching).await.is_err());
+            drop(a_byte_too_much);
+            assert_eq!(fetching.await.offsets, [0, 1, 2, 3]);
+            drop(room_for_one);
+            while port.fetch_memory.available_permits() < limits::FETCH_MEMORY_BYTES_MAX {
+                tokio::task::yield_now().await;
+            }
         }
     });
 }

@@ -6,8 +6,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use bytes::Bytes;
+
 use crate::limits::{BATCH_HEADER_BYTES, INDEX_INTERVAL_BYTES};
-use crate::record_batch::{BatchFault, BatchHeader};
+use crate::record::Record;
+use crate::record_batch::{BatchFault, BatchHeader, decode_batch};
 use crate::segment::{BatchCursor, read_up_to};
 
 /// Why planned batches are not there.
@@ -72,7 +75,7 @@ pub struct ReadPlan {
     pub(super) file: FileVersion,
 }
 
-/// Where to look for the first batch at a time.
+/// Where to look for the first record at a time.
 #[derive(Clone, Debug)]
 pub struct TimePlan {
     pub(super) path: PathBuf,
@@ -172,26 +175,27 @@ fn next_batch(bytes: &[u8], expected_offset: u64) -> Result<BatchHeader, BatchFa
 }
 
 impl TimePlan {
-    /// Base offset and latest timestamp of the first batch with a record at the time or later. `None`: there is none
-    /// after all. Blocks on the disk.
+    /// Offset and timestamp of the first record at the time or later. Where times go back, that one of the first batch
+    /// with such a record, as in Kafka. `None`: there is none after all. Blocks on the disk.
     ///
     /// # Errors
-    /// If the system refuses.
+    /// If the system refuses, or a batch on the way does not verify.
     pub fn run(&self) -> Result<Option<(u64, i64)>, ReadFault> {
         let io = |source| ReadFault::Io { path: self.path.clone(), source };
         let file = File::open(&self.path).map_err(io)?;
         self.file.check()?;
         let mut cursor = BatchCursor::at(self.position, self.base_offset);
         while cursor.position < self.end {
-            match cursor.next_batch(&file).map_err(io)? {
-                Ok((header, _)) if header.max_timestamp_ms >= self.timestamp_ms => {
-                    return Ok(Some((header.base_offset, header.max_timestamp_ms)));
-                }
-                Ok(_) => {}
-                Err(fault) => {
-                    let (path, position, offset) = (self.path.clone(), cursor.position, cursor.next_offset);
-                    return Err(ReadFault::Damaged { path, position, offset, fault });
-                }
+            let (position, offset) = (cursor.position, cursor.next_offset);
+            let damaged = |fault| ReadFault::Damaged { path: self.path.clone(), position, offset, fault };
+            let (header, batch) = cursor.next_batch(&file).map_err(io)?.map_err(damaged)?;
+            if header.max_timestamp_ms < self.timestamp_ms {
+                continue;
+            }
+            let records = decode_batch(&Bytes::copy_from_slice(batch), offset).map_err(damaged)?;
+            let is_at_time = |record: &Record| record.timestamp_ms >= self.timestamp_ms;
+            if let Some(index) = records.iter().position(is_at_time) {
+                return Ok(Some((offset + index as u64, records[index].timestamp_ms)));
             }
         }
         Ok(None)

@@ -65,7 +65,7 @@ fn first_batch_is_served_even_if_it_is_larger() {
 }
 
 #[test]
-fn times_lead_to_their_batch() {
+fn times_lead_to_their_record() {
     run(async {
         let directory = tempfile::tempdir().unwrap();
         let mut log =
@@ -76,12 +76,28 @@ fn times_lead_to_their_batch() {
         let view = log.view();
         for number in 0..1_200 {
             let timestamp_ms = record(number).timestamp_ms;
-            let (offset, max) = view.plan_time(0, timestamp_ms).unwrap().run().unwrap().unwrap();
-            assert_eq!(offset, number / 2 * 2);
-            assert!(max >= timestamp_ms);
+            let found = view.plan_time(0, timestamp_ms).unwrap().run().unwrap();
+            assert_eq!(found, Some((number, timestamp_ms)));
         }
         assert!(view.plan_time(0, record(1_200).timestamp_ms).is_none());
         assert_eq!(view.max_timestamp_ms(0), Some(record(1_199).timestamp_ms));
+    });
+}
+
+/// Goal: where the clock was set back, the answer is a record at the time or later, and its own timestamp.
+#[test]
+fn times_that_go_back_lead_to_the_first_record_that_is_late_enough() {
+    run(async {
+        let directory = tempfile::tempdir().unwrap();
+        let mut log = open(directory.path(), &config(), &Storage::Tokio).await;
+        for times in [[10, 40, 20], [25, 15, 50]] {
+            let of_time = |timestamp_ms| crate::Record { timestamp_ms, ..record(0) };
+            log.append(&times.map(of_time)).await.unwrap();
+        }
+        let view = log.view();
+        let find = |timestamp_ms| view.plan_time(0, timestamp_ms)?.run().unwrap();
+        let expected = [(0, Some((0, 10))), (11, Some((1, 40))), (41, Some((5, 50))), (51, None)];
+        assert_eq!(expected.map(|(time, _)| (time, find(time))), expected);
     });
 }
 
