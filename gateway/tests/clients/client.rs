@@ -48,6 +48,8 @@ pub const SESSION_TIMEOUT_MS: u32 = 6_000;
 pub struct Installed {
     client: Client,
     folder: PathBuf,
+    /// In librdkafka's words, `NAME=VALUE`.
+    settings: Vec<String>,
 }
 
 /// The folder of the clients.
@@ -111,7 +113,7 @@ impl Client {
 
     /// The client if it is installed; says so if it is not.
     pub fn find(self) -> Option<Installed> {
-        let installed = Installed { client: self, folder: folder() };
+        let installed = Installed { client: self, folder: folder(), settings: Vec::new() };
         let import = |module: &str| runs(installed.python().args(["-c", &format!("import {module}")]));
         let missing = match self {
             Self::Kcat => (!runs(program("kcat").arg("-V"))).then_some("there is no kcat"),
@@ -152,12 +154,18 @@ impl Client {
 }
 
 impl Installed {
+    /// Gives it settings of librdkafka, `NAME=VALUE`: only clients that are built on it understand them.
+    pub fn with_settings(self, settings: &[String]) -> Self {
+        assert!(matches!(self.client, Client::Kcat | Client::ConfluentKafka), "{:?}", self.client);
+        Self { settings: settings.to_vec(), ..self }
+    }
+
     /// Starts the client: one process, or one a partition where it cannot be told to read several. `count` records end
     /// it; 0 for never.
     pub fn start(&self, gateway: &Gateway, mode: Mode<'_>, count: usize) -> Vec<Member> {
         let server = gateway.endpoints().kafka.to_string();
         let commands = match (self.client, mode) {
-            (Client::Kcat, _) => vec![kcat(&server, mode, count)],
+            (Client::Kcat, _) => vec![kcat(&server, mode, count, &self.settings)],
             (Client::Java, Mode::Assign) => {
                 (0..PARTITIONS).map(|partition| console_consumer(&server, Err(partition), count)).collect()
             }
@@ -172,7 +180,8 @@ impl Installed {
                 command
                     .arg(script("consume.py"))
                     .arg(self.client.name())
-                    .args(arguments(&server, mode, count));
+                    .args(arguments(&server, mode, count))
+                    .args(&self.settings);
                 vec![command]
             }
         };
@@ -204,9 +213,12 @@ fn arguments(server: &str, mode: Mode<'_>, count: usize) -> [OsString; 5] {
     [server, EVENTS_TOPIC, group, &count, &partitions].map(OsString::from)
 }
 
-fn kcat(server: &str, mode: Mode<'_>, count: usize) -> Command {
+fn kcat(server: &str, mode: Mode<'_>, count: usize, settings: &[String]) -> Command {
     let mut command = program("kcat");
     command.args(["-b", server, "-q", "-u", "-f", "%p %o %k %s\n"]);
+    for setting in settings {
+        command.args(["-X", setting]);
+    }
     if count > 0 {
         command.args(["-c", &count.to_string()]);
     }

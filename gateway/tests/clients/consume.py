@@ -1,16 +1,18 @@
 """Prints what a Python client of Kafka reads: `partition offset key value`, a line a record.
 
-consume.py LIBRARY SERVER TOPIC GROUP COUNT PARTITIONS
+consume.py LIBRARY SERVER TOPIC GROUP COUNT PARTITIONS [NAME=VALUE...]
     LIBRARY     confluent-kafka, kafka-python or aiokafka
     GROUP       name of the consumer group; "-" to assign all partitions from their beginning instead
     COUNT       end after so many records, having committed them; 0 to go on until killed
+    NAME=VALUE  settings of librdkafka (confluent-kafka)
 """
 
 import asyncio
 import sys
 
 SESSION_TIMEOUT_MS = 6000
-library, server, topic, group, count, partitions = sys.argv[1:]
+library, server, topic, group, count, partitions = sys.argv[1:7]
+settings_given = dict(setting.split("=", 1) for setting in sys.argv[7:])
 count, partitions = int(count), range(int(partitions))
 in_group = group != "-"
 left = count if count else sys.maxsize
@@ -24,7 +26,12 @@ def show(partition, offset, key, value):
 
 
 def confluent_kafka():
-    from confluent_kafka import Consumer, TopicPartition
+    from confluent_kafka import Consumer, KafkaError, TopicPartition
+
+    def on_error(error):
+        # By itself the library would try again for ever.
+        if error.code() == KafkaError._AUTHENTICATION:
+            sys.exit(str(error))
 
     consumer = Consumer({
         "bootstrap.servers": server,
@@ -32,6 +39,8 @@ def confluent_kafka():
         "auto.offset.reset": "earliest",
         "session.timeout.ms": SESSION_TIMEOUT_MS,
         "enable.auto.commit": False,
+        "error_cb": on_error,
+        **settings_given,
     })
     if in_group:
         consumer.subscribe([topic])

@@ -39,11 +39,16 @@ pub struct PreparedLog {
 impl PreparedLog {
     /// Starts a gateway on a copy of the log.
     pub fn open() -> Self {
+        Self::open_with("")
+    }
+
+    /// The same with these further settings (TOML).
+    pub fn open_with(settings: &str) -> Self {
         static PREPARED: OnceLock<TempDir> = OnceLock::new();
         let prepared = PREPARED.get_or_init(prepare);
         let directory = tempfile::tempdir().unwrap();
         copy(prepared.path(), directory.path());
-        let gateway = Gateway::start(directory.path(), SETTINGS);
+        let gateway = Gateway::start(directory.path(), &format!("{SETTINGS}{settings}"));
         let expected = records(directory.path());
         assert!(expected.len() > 7_500, "the fleet left only {} events", expected.len());
         Self { gateway, expected, directory }

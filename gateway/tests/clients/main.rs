@@ -20,6 +20,7 @@ mod client;
 mod harness;
 mod log;
 mod member;
+mod secured;
 mod takeover;
 mod tools;
 

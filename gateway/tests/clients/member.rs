@@ -74,6 +74,15 @@ impl Member {
         assert!(status.success(), "{} ended with {status}: {}", self.client.name(), self.complaint());
     }
 
+    /// Reads until the process gives up by itself. Returns its complaint.
+    pub fn read_to_refusal(&mut self) -> String {
+        eventually("the consumer has given up", || (!self.take()).then_some(()));
+        let status = self.child.wait().unwrap();
+        let complaint = self.complaint();
+        assert!(!status.success(), "{} ended with {status}: {complaint}", self.client.name());
+        complaint
+    }
+
     /// SIGKILL: it cannot say goodbye to its group.
     pub fn kill(&mut self) {
         self.child.kill().unwrap();

@@ -1,6 +1,7 @@
 //! `pulsegate events` against a running gateway, and after its end.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Output, Stdio};
 use std::time::Duration;
@@ -9,7 +10,7 @@ use pulsegate::gateway::EVENTS_TOPIC;
 use pulsegate_codec::event::Event;
 use pulsegate_loadgen::topic_reader::TopicReader;
 
-use crate::harness::{FAST, Gateway, Relay, eventually, pause, program};
+use crate::harness::{FAST, Gateway, Relay, eventually, pause, program, sum_of_metric};
 
 const NODES: [&str; 6] = ["node-0", "node-1", "node-2", "node-3", "node-4", "node-5"];
 
@@ -63,6 +64,40 @@ fn what_is_asked_for_is_printed_and_nothing_else() {
     assert!((1..=4).contains(&first_of_each_partition), "{first_of_each_partition}");
     let kafka = gateway.endpoints().kafka.to_string();
     assert_eq!(lines(&["--json", "--kafka", &kafka, "-X", "fetch.max.bytes=1000000"]), all);
+}
+
+/// Goal: the program's own client logs in where logins are asked for, and reads nothing without one.
+#[test]
+fn a_login_is_asked_for_and_given() {
+    let directory = tempfile::tempdir().unwrap();
+    let users = directory.path().join("users");
+    let mut file = std::fs::File::create(&users).unwrap();
+    file.set_permissions(std::fs::Permissions::from_mode(0o600)).unwrap();
+    file.write_all(b"reader:right\n").unwrap();
+    let gateway = Gateway::start(directory.path(), &format!("{FAST}[kafka.sasl]\nusers = {users:?}\n"));
+    Relay::new("relay", &gateway).introduce(&["node-1"]);
+    eventually("it has started, for all to see", || (!gateway.events().is_empty()).then_some(()));
+
+    let login = |password: &str| {
+        let settings = ["security.protocol=SASL_PLAINTEXT", "sasl.mechanism=PLAIN", "sasl.username=reader"];
+        let password = format!("sasl.password={password}");
+        let settings = settings.into_iter().chain([&*password]);
+        let arguments: Vec<_> = settings.flat_map(|setting| ["-X", setting]).map(str::to_owned).collect();
+        let mut command = program();
+        command.args(["events", "--type", "gateway_started", "--data-dir"]).arg(directory.path());
+        command.args(arguments).output().unwrap()
+    };
+    let read = login("right");
+    assert!(read.status.success(), "{}", String::from_utf8_lossy(&read.stderr));
+    assert_eq!(read.stdout.iter().filter(|byte| **byte == b'\n').count(), 1);
+    for refused in [login("wrong"), events(directory.path(), &[])] {
+        assert!(!refused.status.success() && refused.stdout.is_empty(), "{refused:?}");
+        let complaint = String::from_utf8(refused.stderr).unwrap();
+        assert!(complaint.contains(&gateway.endpoints().kafka.to_string()), "{complaint}");
+    }
+    let page = gateway.get("/metrics");
+    let failed_logins = page.lines().filter(|line| line.contains("outcome=\"login_failed\""));
+    assert!(sum_of_metric(&failed_logins.collect::<String>(), "pulsegate_kafka_connections_total") > 0);
 }
 
 #[test]
