@@ -22,6 +22,7 @@ use pulsegate_engine::verdict::NodeFacts;
 
 use crate::counters::{Cell, Tally};
 use crate::io::wake::WakeHandle;
+use crate::prober::ProbeRequest;
 
 /// Parcels that wait for one shard at most: a second of heartbeats at 65,000 a second, 3 MiB.
 pub const MAILBOX_PARCELS_MAX: usize = 65_536;
@@ -33,8 +34,8 @@ pub enum Parcel {
     Heartbeat(Heartbeat),
     /// A goodbye.
     Departure(Departure),
-    /// The node's probe was answered (`prober.rs`).
-    ProbeAnswer(NodeId),
+    /// A node's probe was answered (`prober.rs`): the request, to be made again while the node stays suspect.
+    ProbeAnswer(Box<ProbeRequest>),
     /// A descriptor. Boxed: it is rare and large, and the queue's slots are as large as the largest parcel.
     Description(Box<Description>),
 }

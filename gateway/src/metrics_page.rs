@@ -58,6 +58,7 @@ impl MetricsPage {
             .absolute(read(&stream.commits_failed));
         counter!("pulsegate_stream_records_retired_total").absolute(read(&stream.records_retired));
         self.copy_kafka();
+        self.copy_probes();
         self.observed.sinks.iter().for_each(|sink| sinks::copy(sink));
         self.copy_publication();
         gauge!("pulsegate_events_waiting").set(as_float(self.observed.events_waiting()));
@@ -91,6 +92,19 @@ impl MetricsPage {
             } else {
                 gauge!(name, labels).set(as_float(value));
             }
+        }
+    }
+
+    fn copy_probes(&self) {
+        let probes = &self.observed.probes;
+        for (outcome, number) in [
+            ("tried", &probes.tries),
+            ("answered", &probes.answers),
+            ("skipped_for_load", &probes.skipped_for_load),
+            ("refused_target", &probes.refused_target),
+        ] {
+            // Relaxed: see `ProbeCounters`.
+            counter!("pulsegate_probes_total", "outcome" => outcome).absolute(number.load(Ordering::Relaxed));
         }
     }
 
@@ -169,6 +183,7 @@ fn describe() {
     );
     describe_counter!("pulsegate_stream_records_retired_total", "Records removed by retention.");
     describe_kafka();
+    describe_counter!("pulsegate_probes_total", "Probes that descriptors name, by what came of them.");
     sinks::describe();
     for (name, _, help) in PUBLICATION_METRICS.into_iter().filter(|(_, _, help)| !help.is_empty()) {
         if name.ends_with("_total") {

@@ -15,6 +15,7 @@
 //! at a third machine: by default ([`ProbeReach::SameHost`]) only the address that the descriptor itself came from is
 //! asked.
 
+use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -27,6 +28,7 @@ use hyper::header::{CONNECTION, HOST, USER_AGENT};
 use hyper_util::rt::TokioIo;
 use pulsegate_codec::NodeId;
 use tokio::net::TcpStream;
+use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
 use crate::config::ProbeReach;
@@ -106,6 +108,18 @@ pub struct ProbeRequest {
     pub source: IpAddr,
     /// How long until the node is called failed.
     pub time_left: Duration,
+    /// How much longer that is after an answer.
+    pub patience: Duration,
+    /// Wait before the first try.
+    pub first_wait: Duration,
+}
+
+impl ProbeRequest {
+    /// The same after an answer: tries, and time for the last of them, spread over what the answer gives.
+    #[must_use]
+    pub fn again(self) -> Self {
+        Self { time_left: self.patience, first_wait: self.patience / (TRIES_MAX + 1), ..self }
+    }
 }
 
 /// What the prober counted. Written on the control thread alone, read by whoever scrapes: relaxed, each a number by
@@ -166,8 +180,11 @@ impl ProbeDesk {
 pub async fn serve(desk: ProbeDesk, reach: ProbeReach, mailboxes: Arc<[Mailbox]>) -> std::io::Result<()> {
     let sleeper = desk.wake.sleeper()?;
     let mut open = tokio::task::JoinSet::new();
+    // A node that falls silent anew while it is asked is asked as of now.
+    let mut asked: HashMap<NodeId, AbortHandle> = HashMap::new();
     loop {
         sleeper.begin_pass();
+        asked.retain(|_, task| !task.is_finished());
         while let Some(request) = desk.requests.pop() {
             while open.try_join_next().is_some() {}
             if open.len() >= PROBES_OPEN_MAX {
@@ -175,21 +192,25 @@ pub async fn serve(desk: ProbeDesk, reach: ProbeReach, mailboxes: Arc<[Mailbox]>
                 continue;
             }
             let (counters, mailboxes) = (Arc::clone(&desk.counters), Arc::clone(&mailboxes));
-            open.spawn_local(async move {
+            let node_id = request.node_id;
+            let task = open.spawn_local(async move {
                 if ask(&request, reach, &counters).await {
                     count(&counters.answers);
-                    report(request.node_id, &mailboxes);
+                    report(request, &mailboxes);
                 }
             });
+            if let Some(before) = asked.insert(node_id, task) {
+                before.abort();
+            }
         }
         sleeper.woken().await?;
     }
 }
 
-fn report(node_id: NodeId, mailboxes: &[Mailbox]) {
-    let mailbox = &mailboxes[node_id.lane().shard(mailboxes.len())];
+fn report(request: ProbeRequest, mailboxes: &[Mailbox]) {
+    let mailbox = &mailboxes[request.node_id.lane().shard(mailboxes.len())];
     // Full: the shard is so far behind that it will not judge the node soon, and the probe is asked again after that.
-    if mailbox.post(Parcel::ProbeAnswer(node_id)) {
+    if mailbox.post(Parcel::ProbeAnswer(Box::new(request))) {
         mailbox.owner().wake();
     }
 }
@@ -197,6 +218,7 @@ fn report(node_id: NodeId, mailboxes: &[Mailbox]) {
 /// Tries until something answers or the time is used up.
 async fn ask(request: &ProbeRequest, reach: ProbeReach, counters: &ProbeCounters) -> bool {
     let wait = (request.time_left / (TRIES_MAX + 1)).min(TRY_TIMEOUT_MAX);
+    tokio::time::sleep(request.first_wait).await;
     for _ in 0..TRIES_MAX {
         count(&counters.tries);
         let next_try = tokio::time::sleep(wait);

@@ -183,7 +183,11 @@ impl Shard {
             self.take_own(now);
             match parcel {
                 Parcel::Heartbeat(_) => unreachable!("taken above"),
-                Parcel::ProbeAnswer(node_id) => self.engine.on_probe_answer(node_id, now),
+                Parcel::ProbeAnswer(request) => {
+                    if self.engine.on_probe_answer(request.node_id, now) {
+                        self.asking.probe_again(*request);
+                    }
+                }
                 Parcel::Description(description) => {
                     let descriptor = description.descriptor();
                     self.asking.on_descriptor(descriptor.node_id(), description.source());

@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use crate::config::Detector;
 use crate::counters::{Cell, CounterPage, sum, sum_rejected};
+use crate::prober::ProbeCounters;
 use crate::sinks::progress::{SinkProgress, SinkStatus};
 
 /// Numbers of the control thread. One writer, the publisher; relaxed for the same reason as [`CounterPage`].
@@ -122,6 +123,8 @@ pub struct Observed {
     pub stream: Arc<StreamGauges>,
     /// Numbers of the Kafka port.
     pub kafka: Arc<KafkaCounters>,
+    /// Numbers of the probes that descriptors name.
+    pub probes: Arc<ProbeCounters>,
     /// What the sinks have done.
     pub sinks: Arc<[Arc<SinkProgress>]>,
 }

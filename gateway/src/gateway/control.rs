@@ -55,6 +55,7 @@ pub(super) async fn serve(
     let mut shards = Shards::start(config, reception.kind, listeners.heartbeats, clock, &control, &desk)?;
     let tcp_page = Arc::new(CounterPage::default());
     let mut observed = observe(config, &reception, endpoints.epoch, &shards, &tcp_page);
+    observed.probes = desk.counters();
     observed.sinks = sinks.running.progress();
     let announcer = Announcer::new(config.name.clone(), endpoints.epoch, config.profiles.clone());
     let gauges = Arc::clone(&observed.stream);
@@ -170,6 +171,7 @@ fn observe(
         pages: of_shards.chain([of_tcp]).collect(),
         stream: Arc::new(StreamGauges::default()),
         kafka: Arc::default(),
+        probes: Arc::default(),
         sinks: Arc::default(),
     }
 }

@@ -225,9 +225,11 @@ impl Drop for Ended {
 
 fn asking(config: &Config, desk: &ProbeDesk) -> Asking {
     let addresses_max = config.nodes_max_per_shard() as usize;
+    let probes = config.probe.reach != ProbeReach::Off;
     Asking {
-        inquiries: config.probe.ping.then(|| Inquiries::new(addresses_max)),
-        desk: (config.probe.reach != ProbeReach::Off).then(|| desk.clone()),
+        inquiries: (config.probe.ping || probes).then(|| Inquiries::new(addresses_max)),
+        pings: config.probe.ping,
+        desk: probes.then(|| desk.clone()),
     }
 }
 

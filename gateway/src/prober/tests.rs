@@ -30,7 +30,15 @@ async fn server(answer: &'static str) -> u16 {
 async fn is_answered(target: &str, reach: ProbeReach, counters: &ProbeCounters) -> bool {
     let target = ProbeTarget::parse(target).unwrap();
     let time_left = Duration::from_millis(400);
-    ask(&ProbeRequest { node_id: NodeId(1), target, source: LOOPBACK, time_left }, reach, counters).await
+    let request = ProbeRequest {
+        node_id: NodeId(1),
+        target,
+        source: LOOPBACK,
+        time_left,
+        patience: time_left,
+        first_wait: Duration::ZERO,
+    };
+    ask(&request, reach, counters).await
 }
 
 #[test]

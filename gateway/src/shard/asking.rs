@@ -2,7 +2,6 @@
 
 use std::net::SocketAddr;
 
-use pulsegate_engine::verdict::NodeFacts;
 use pulsegate_engine::{Duration, Timestamp, Verdict, VerdictKind};
 
 use crate::prober::{ProbeDesk, ProbeRequest, ProbeTarget};
@@ -11,8 +10,10 @@ use crate::second_opinion::{Inquiries, InquiryCounters, Question};
 /// The ways in which a shard's silent nodes are asked.
 #[derive(Debug, Default)]
 pub struct Asking {
-    /// By ping.
+    /// Where nodes are, and who is pinged. `None`: nobody is asked.
     pub inquiries: Option<Inquiries>,
+    /// Whether nodes are pinged.
+    pub pings: bool,
     /// By what their descriptors name.
     pub desk: Option<ProbeDesk>,
 }
@@ -39,10 +40,28 @@ impl Asking {
         let deadline = verdict.evidence.last_seen + terms.failed_timeout;
         let patience = terms.failed_timeout.saturating_sub(terms.suspect_timeout);
         let Some(inquiries) = &mut self.inquiries else { return };
-        inquiries.begin(verdict.node_id, now, deadline, patience);
+        if self.pings {
+            inquiries.begin(verdict.node_id, now, deadline, patience);
+        }
         let source = inquiries.address(verdict.node_id);
-        if let (Some(desk), Some(facts), Some(source)) = (&self.desk, &verdict.facts, source) {
-            ask_probe(desk, verdict, facts, source, deadline.since(now));
+        if let (Some(desk), Some(facts), Some(source)) = (&self.desk, &verdict.facts, source)
+            && let Some(target) = ProbeTarget::parse(&facts.probe)
+        {
+            desk.post(ProbeRequest {
+                node_id: verdict.node_id,
+                target,
+                source: source.ip(),
+                time_left: deadline.since(now),
+                patience,
+                first_wait: Duration::ZERO,
+            });
+        }
+    }
+
+    /// The answer gave the node more time: it is asked again in that time.
+    pub(super) fn probe_again(&self, request: ProbeRequest) {
+        if let Some(desk) = &self.desk {
+            desk.post(request.again());
         }
     }
 
@@ -62,17 +81,5 @@ impl Asking {
 
     pub(super) fn counters(&self) -> InquiryCounters {
         self.inquiries.as_ref().map_or_else(InquiryCounters::default, |inquiries| *inquiries.counters())
-    }
-}
-
-fn ask_probe(
-    desk: &ProbeDesk,
-    verdict: &Verdict,
-    facts: &NodeFacts,
-    source: SocketAddr,
-    time_left: Duration,
-) {
-    if let Some(target) = ProbeTarget::parse(&facts.probe) {
-        desk.post(ProbeRequest { node_id: verdict.node_id, target, source: source.ip(), time_left });
     }
 }

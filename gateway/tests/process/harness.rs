@@ -179,6 +179,7 @@ pub struct Relay {
     socket: UdpSocket,
     encoder: BatchEncoder,
     sequence: u32,
+    probe: String,
 }
 
 impl Relay {
@@ -190,7 +191,7 @@ impl Relay {
         let socket = UdpSocket::bind((unspecified, 0)).unwrap();
         socket.connect(target).unwrap();
         let encoder = BatchEncoder::new(SenderId::from_name(name), Compression::Off);
-        Self { socket, encoder, sequence: 0 }
+        Self { socket, encoder, sequence: 0, probe: String::new() }
     }
 
     /// One heartbeat of each of these nodes in one frame (of mixed lanes, if theirs are), with the next sequence.
@@ -213,6 +214,7 @@ impl Relay {
                 self.encoder.descriptor(&NodeDescriptor {
                     name,
                     zone: "zone-a",
+                    probe: &self.probe,
                     ..NodeDescriptor::default()
                 });
             }
@@ -226,6 +228,11 @@ impl Relay {
         let mut frame = Vec::new();
         self.encoder.finish(u64::from(self.sequence), 0, &mut frame).unwrap();
         frame
+    }
+
+    /// Nodes that are introduced from now on name this as what to ask when they fall silent.
+    pub fn name_probe(&mut self, probe: String) {
+        self.probe = probe;
     }
 
     /// Lets the next frame carry this sequence: the nodes were counted by another relay meanwhile.

@@ -3,10 +3,11 @@
 use std::process::Command;
 use std::time::Duration;
 
+use pulsegate_codec::event::EventType;
 use pulsegate_loadgen::RunOptions;
 use pulsegate_loadgen::faults::{Amount, FaultOptions};
 
-use crate::harness::{Gateway, pause};
+use crate::harness::{FAST, Gateway, Relay, eventually, pause};
 
 const SETTINGS: &str = "[detector]\ninterval-ms = 200\n[shards]\ncount = 2\n[registry]\nnodes-max = 10_000\n[guard]\nenabled = false\n";
 
@@ -39,6 +40,29 @@ fn a_node_that_answers_when_asked_is_suspect_and_never_failed() {
     assert!(report.is_clean(), "{report}");
     assert_eq!((report.failures_reported, report.recoveries_reported), (40, 40), "{report}");
     assert!(report.events.pings_answered >= 20, "{report}");
+}
+
+/// Goal: while the port that a silent node named takes connections the node stays suspect, answer after answer, also where
+/// nobody is pinged; once the port is closed the node fails. Method: the failed timeout is half a second, and the port is
+/// open for five of them.
+#[test]
+fn a_node_whose_probe_is_answered_stays_suspect_until_it_is_not() {
+    let directory = tempfile::tempdir().unwrap();
+    let gateway = Gateway::start(directory.path(), &format!("{FAST}[probe]\nping = false\n"));
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut relay = Relay::new("relay", &gateway);
+    relay.name_probe(format!("tcp://{}", port.local_addr().unwrap()));
+    relay.introduce(&["silent"]);
+    relay.beat(&["silent"]);
+    let count = |event_type: &EventType| {
+        gateway.events().iter().filter(|event| event.event_type == *event_type).count()
+    };
+    eventually("the node is suspect", || (count(&EventType::Suspected) == 1).then_some(()));
+    pause(Duration::from_millis(2_500));
+    assert_eq!(count(&EventType::Failed), 0, "{:?}", gateway.events());
+    drop(port);
+    eventually("the node has failed", || (count(&EventType::Failed) == 1).then_some(()));
+    assert!(gateway.get("/metrics").contains("pulsegate_probes_total{outcome=\"answered\"}"));
 }
 
 /// Goal: a gateway that was stopped while senders went on reports nobody who lives, although its sockets overflowed, and

@@ -42,11 +42,11 @@ impl Engine {
         self.distrust_gaps();
     }
 
-    /// A node that was asked has answered. Means something only while it is suspect.
+    /// A node that was asked has answered. Means something only while it is suspect; false if it meant nothing.
     ///
     /// # Panics
     /// If time goes back.
-    pub fn on_probe_answer(&mut self, node_id: NodeId, received_at: Timestamp) {
+    pub fn on_probe_answer(&mut self, node_id: NodeId, received_at: Timestamp) -> bool {
         self.advance_now(received_at);
         let suspect = self
             .registry
@@ -55,7 +55,7 @@ impl Engine {
             .filter(|slot| self.answers.len() < PROBE_ANSWERS_KEPT_MAX || self.answers.contains_key(slot));
         let Some(slot) = suspect else {
             self.counters.probe_answers_ignored += 1;
-            return;
+            return false;
         };
         self.counters.probe_answers_accepted += 1;
         let timeouts = self.detection.timeouts(slot, self.registry.node(slot).interval_ms());
@@ -63,6 +63,7 @@ impl Engine {
         let span = timeouts.failed.saturating_sub(timeouts.suspect).max(self.config.tick);
         let extended = self.answers.entry(slot).or_default();
         *extended = (*extended).max(received_at + span);
+        true
     }
 
     /// Moves a node to another state. What it answered was about the suspicion that ends.
