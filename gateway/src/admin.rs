@@ -1,6 +1,9 @@
-//! The admin port: `/metrics`, `/v1/status`, `/healthz` and the page, over HTTP/1.1. Read only.
+//! The admin port: `/metrics`, `/v1/status`, `/healthz` and the page, over HTTP/1.1, and what operators may ask for
+//! (`admin/orders.rs`).
 //!
 //! It runs on the control thread and reads numbers that others keep, so a slow reader cannot slow detection.
+
+mod orders;
 
 use std::sync::Arc;
 
@@ -13,6 +16,7 @@ use tokio::net::TcpListener;
 
 use crate::io::Clock;
 use crate::metrics_page::MetricsPage;
+use crate::operator::Desk;
 use crate::status::Observed;
 
 /// What the handlers read.
@@ -25,14 +29,15 @@ struct Sources {
 ///
 /// # Errors
 /// When the listener fails for good.
-pub async fn serve(listener: TcpListener, observed: Observed) -> std::io::Result<()> {
+pub async fn serve(listener: TcpListener, observed: Observed, desk: Desk) -> std::io::Result<()> {
     let sources = Sources { metrics: MetricsPage::new(observed.clone()), observed };
     let router = Router::new()
         .route("/", get(page))
         .route("/metrics", get(metrics))
         .route("/v1/status", get(status))
         .route("/healthz", get(|| async { "ok\n" }))
-        .with_state(Arc::new(sources));
+        .with_state(Arc::new(sources))
+        .merge(orders::router(desk));
     axum::serve(listener, router).await
 }
 

@@ -22,6 +22,7 @@ pub mod io;
 pub mod kafka_security;
 pub mod metrics_page;
 pub mod node_states;
+pub mod operator;
 pub mod outbox;
 pub mod prober;
 pub mod publisher;

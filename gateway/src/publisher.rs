@@ -16,6 +16,7 @@ use crate::announce::Announcer;
 use crate::io::Clock;
 use crate::io::control_wake::ControlSleep;
 use crate::node_states::NodeStates;
+use crate::operator::{self, Asks};
 use crate::outbox::Outbox;
 use crate::sinks::losses::Losses;
 use crate::status::StreamGauges;
@@ -50,6 +51,8 @@ pub struct Publisher {
     log: EventLog,
     states: NodeStates,
     outboxes: Arc<[Arc<Outbox>]>,
+    /// What operators ask.
+    asks: Asks,
     gauges: Arc<StreamGauges>,
     clock: Clock,
     /// Records of the commit under way; reused.
@@ -75,7 +78,7 @@ impl Publisher {
         announcer: Announcer,
         (log, states): (EventLog, NodeStates),
         (sync, format): (SyncPolicy, ValueFormat),
-        outboxes: Arc<[Arc<Outbox>]>,
+        (outboxes, asks): (Arc<[Arc<Outbox>]>, Asks),
         gauges: Arc<StreamGauges>,
         clock: Clock,
         publication: Publication,
@@ -86,6 +89,7 @@ impl Publisher {
             log,
             states,
             outboxes,
+            asks,
             gauges,
             clock,
             records: Vec::with_capacity(EVENTS_PER_COMMIT_MAX),
@@ -164,6 +168,9 @@ impl Publisher {
     /// full; true when there is something to commit.
     fn gather(&mut self) -> bool {
         let (wall, now) = (self.clock.wall_offset(), self.clock.now());
+        while let Some(ask) = self.asks.take() {
+            operator::answer(ask, &mut self.publication, now, wall);
+        }
         let mut taken = 0;
         for (sink, events) in self.losses.take() {
             let event = self.announcer.sink_lost(&sink, events, wall.unix_us(now));
@@ -277,8 +284,8 @@ impl Publisher {
         }
     }
 
-    /// Waits until a shard has raised the control thread's eventfd, or publication wants to be told the time; syncs
-    /// meanwhile what a timed policy left unsynced.
+    /// Waits until a shard has raised the control thread's eventfd, an operator asks, publication wants to be told the
+    /// time, or the logs want upkeep; syncs meanwhile what a timed policy left unsynced.
     async fn sleep(&mut self, control: &ControlSleep) {
         let until_sync = match self.sync {
             SyncPolicy::IntervalMs(interval_ms) if self.is_unsynced => {
@@ -290,25 +297,20 @@ impl Publisher {
         // The timer has milliseconds; a deadline must not be asked for again at once.
         let until_tick =
             self.publication.next_deadline().map(|at| at.since(now).max(Duration::from_millis(1)));
-        let until_maintenance = Some(self.maintenance_due.since(now).max(Duration::from_millis(1)));
-        let wait = [until_sync, until_tick, until_maintenance].into_iter().flatten().min();
-        let woken = if let Some(wait) = wait {
-            match tokio::time::timeout(wait, control.woken()).await {
-                Ok(woken) => woken,
-                Err(_elapsed) => {
-                    if until_sync == Some(wait) {
-                        self.sync_now().await;
-                    }
-                    return;
-                }
+        let until_maintenance = self.maintenance_due.since(now).max(Duration::from_millis(1));
+        let wait = [until_sync, until_tick].into_iter().flatten().fold(until_maintenance, Duration::min);
+        tokio::select! {
+            woken = control.woken() => if let Err(error) = woken {
+                // Without the eventfd the outboxes are looked at by the clock: late by this wait, but not lost.
+                tracing::error!(%error, "the control thread cannot be woken; polling instead");
+                tokio::time::sleep(COMMIT_RETRY_WAIT).await;
+            },
+            Some(ask) = self.asks.next() => {
+                operator::answer(ask, &mut self.publication, self.clock.now(), self.clock.wall_offset());
             }
-        } else {
-            control.woken().await
-        };
-        if let Err(error) = woken {
-            // Without the eventfd the outboxes are looked at by the clock: late by this wait, but not lost.
-            tracing::error!(%error, "the control thread cannot be woken; polling instead");
-            tokio::time::sleep(COMMIT_RETRY_WAIT).await;
+            () = tokio::time::sleep(wait) => if until_sync == Some(wait) {
+                self.sync_now().await;
+            },
         }
     }
 

@@ -65,7 +65,7 @@ pub use config::{
     CorrelationConfig, DampingConfig, GuardConfig, PENALTY_FAILURE, PENALTY_SUSPICION, PublicationConfig,
 };
 pub use counters::{PublicationCounters, Waiting};
-pub use operator::ZoneStatus;
+pub use operator::HoldStatus;
 pub use output::{
     CauseId, GroupEvent, GuardChange, GuardEvent, GuardScope, NodeEvent, Published, ReleaseReason, Saying,
 };

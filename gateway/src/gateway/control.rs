@@ -29,7 +29,7 @@ use crate::sinks::committed::{self, Committed};
 use crate::sinks::losses::Losses;
 use crate::sinks::{Sinks, Surroundings};
 use crate::status::{Facts, NamedPage, Observed, StreamGauges};
-use crate::{admin, kafka_security, tcp};
+use crate::{admin, kafka_security, operator, tcp};
 
 /// Runs the gateway from its open sockets to its last event.
 pub(super) async fn serve(
@@ -66,10 +66,12 @@ pub(super) async fn serve(
     let publication = Publication::new(config.publication.clone(), config.shards.count);
     let form = (logs.sync, config.stream.values);
     let logs = (logs.events, NodeStates::new(logs.nodes));
-    let mut publisher = Publisher::new(announcer, logs, form, shards.outboxes(), gauges, clock, publication);
+    let (desk_of_operators, asks) = operator::desk();
+    let verdicts_and_asks = (shards.outboxes(), asks);
+    let mut publisher = Publisher::new(announcer, logs, form, verdicts_and_asks, gauges, clock, publication);
     publisher.announce_losses(losses);
     publisher.announce(EventType::GatewayStarted).await?;
-    let admin = spawn(listeners.admin, |listener| admin::serve(listener, observed))?;
+    let admin = spawn(listeners.admin, |listener| admin::serve(listener, observed, desk_of_operators))?;
     let kafka = spawn(listeners.kafka, |listener| kafka.serve(listener))?;
     let tcp = spawn(listeners.heartbeats_tcp, |listener| tcp::serve(listener, shards.mailboxes(), tcp_page))?;
     let prober = tokio::task::spawn_local(prober::serve(desk, config.probe.reach, shards.mailboxes()));

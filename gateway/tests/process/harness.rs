@@ -92,13 +92,22 @@ impl Gateway {
 
     /// The answer to a GET on the admin port.
     pub fn get(&self, path: &str) -> String {
+        let (status, body) = self.request("GET", path, "", "");
+        assert_eq!(status, 200, "{path}: {body}");
+        body
+    }
+
+    /// Status and body of the answer to any request on the admin port; `headers` end with a line break each.
+    pub fn request(&self, method: &str, path: &str, headers: &str, body: &str) -> (u16, String) {
         let mut stream = TcpStream::connect(self.endpoints.admin).unwrap();
-        write!(stream, "GET {path} HTTP/1.1\r\nHost: gateway\r\nConnection: close\r\n\r\n").unwrap();
+        let length = body.len();
+        let head = format!("{method} {path} HTTP/1.1\r\nHost: gateway\r\nConnection: close\r\n{headers}");
+        write!(stream, "{head}Content-Length: {length}\r\n\r\n{body}").unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
         let (head, body) = answer.split_once("\r\n\r\n").expect("an HTTP answer has a head and a body");
-        assert!(head.starts_with("HTTP/1.1 200"), "{path}: {head}");
-        body.to_owned()
+        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
+        (status.expect("an HTTP answer has a status"), body.to_owned())
     }
 
     /// `/v1/status`.
@@ -180,6 +189,7 @@ pub struct Relay {
     encoder: BatchEncoder,
     sequence: u32,
     probe: String,
+    zone: &'static str,
 }
 
 impl Relay {
@@ -191,7 +201,12 @@ impl Relay {
         let socket = UdpSocket::bind((unspecified, 0)).unwrap();
         socket.connect(target).unwrap();
         let encoder = BatchEncoder::new(SenderId::from_name(name), Compression::Off);
-        Self { socket, encoder, sequence: 0, probe: String::new() }
+        Self { socket, encoder, sequence: 0, probe: String::new(), zone: "zone-a" }
+    }
+
+    /// The same for nodes in another zone than `zone-a`.
+    pub fn in_zone(self, zone: &'static str) -> Self {
+        Self { zone, ..self }
     }
 
     /// One heartbeat of each of these nodes in one frame (of mixed lanes, if theirs are), with the next sequence.
@@ -213,7 +228,7 @@ impl Relay {
             if introduces {
                 self.encoder.descriptor(&NodeDescriptor {
                     name,
-                    zone: "zone-a",
+                    zone: self.zone,
                     probe: &self.probe,
                     ..NodeDescriptor::default()
                 });

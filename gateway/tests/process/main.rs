@@ -11,6 +11,7 @@ mod harness;
 mod heartbeats;
 mod hostile;
 mod judged;
+mod operator;
 mod protected;
 mod refusals;
 mod without_io_uring;

@@ -17,6 +17,7 @@ use std::collections::HashMap;
 use super::correlation::Incident;
 use super::guard::Episode;
 use super::member::{Member, Standing, Ticket};
+use super::output::GuardScope;
 use crate::limits::{DIMENSIONS_MAX, GROUPS_MAX};
 use crate::time::Timestamp;
 use crate::verdict::NodeFacts;
@@ -46,6 +47,17 @@ pub(super) enum Shared {
     Shard(u16),
     /// A value in a dimension.
     Value(u8, Box<str>),
+}
+
+impl Shared {
+    /// Its name as the scope of a guard.
+    pub(super) fn scope(&self) -> GuardScope {
+        match self {
+            Self::Gateway => GuardScope::Gateway,
+            Self::Shard(shard) => GuardScope::Shard((*shard).into()),
+            Self::Value(_, name) => GuardScope::Zone(name.clone()),
+        }
+    }
 }
 
 /// Nodes that share something.

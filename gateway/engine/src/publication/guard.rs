@@ -89,6 +89,11 @@ impl Guard {
         self.expiries.first().map(|&(at, _)| at)
     }
 
+    /// Every scope that holds and when it lets go at the latest, the next first.
+    pub(super) fn ends(&self) -> impl Iterator<Item = (Timestamp, GroupIndex)> + '_ {
+        self.expiries.iter().copied()
+    }
+
     /// The scope whose hold has lasted long enough.
     pub(super) fn expired(&self, now: Timestamp) -> Option<GroupIndex> {
         self.expiries.first().filter(|(at, _)| *at <= now).map(|&(_, scope)| scope)

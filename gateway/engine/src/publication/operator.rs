@@ -1,27 +1,31 @@
-//! What an operator asks for: silences, an end to holding, and how the zones stand.
+//! What an operator asks for: silences, an end to holding, and what is held.
 
 use super::Publication;
 use super::group::GroupIndex;
 use super::member::{Member, Waits};
-use super::output::ReleaseReason;
+use super::output::{GuardScope, ReleaseReason};
 use super::release::Release;
 use super::silence::{Selector, Silence, SilenceId, TooManySilences};
 use crate::time::Timestamp;
 use pulsegate_codec::NodeId;
 
-/// How a zone stands, as the guard counts.
+/// A scope whose failures are held now.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct ZoneStatus {
-    /// Its name.
-    pub zone: Box<str>,
-    /// Nodes alive.
+pub struct HoldStatus {
+    /// Whose failures.
+    pub scope: GuardScope,
+    /// Its nodes that are alive.
     pub alive: u32,
-    /// Nodes suspect.
+    /// Its nodes that are suspect.
     pub suspect: u32,
-    /// Nodes failed, but for those whose failure was accepted.
+    /// Its nodes that have failed, but for those whose failure was accepted.
     pub failed: u32,
-    /// Failures that the zone's guard holds; `None` when it does not hold.
-    pub held: Option<usize>,
+    /// Failures that are held. A wider scope takes precedence: a zone holds none of what the gateway's guard holds.
+    pub held: usize,
+    /// When the first of them was held.
+    pub since: Timestamp,
+    /// When the guard lets go at the latest.
+    pub until: Timestamp,
 }
 
 impl Publication {
@@ -80,14 +84,14 @@ impl Publication {
         self.let_go(scope, ReleaseReason::Operator);
     }
 
-    /// How the zones stand, in no order that means anything.
-    pub fn zones(&self) -> impl Iterator<Item = ZoneStatus> + '_ {
-        self.groups.zones().map(|(index, name, group)| ZoneStatus {
-            zone: name.into(),
-            alive: group.alive,
-            suspect: group.suspect,
-            failed: group.failed,
-            held: group.episode.map(|_| self.guard.held_by(index)),
+    /// What the guards hold now, the one that ends next first.
+    pub fn holds(&self) -> impl Iterator<Item = HoldStatus> + '_ {
+        self.guard.ends().filter_map(|(until, scope)| {
+            let group = self.groups.group(scope);
+            let since = group.episode.as_ref()?.began_at;
+            let (alive, suspect, failed) = (group.alive, group.suspect, group.failed);
+            let (scope, held) = (group.shared.scope(), self.guard.held_by(scope));
+            Some(HoldStatus { scope, alive, suspect, failed, held, since, until })
         })
     }
 

@@ -5,7 +5,7 @@ use super::damping::Damped;
 use super::group::{GroupIndex, Shared};
 use super::member::{Member, View};
 use super::output::{
-    CauseId, GroupEvent, GuardChange, GuardEvent, GuardScope, NodeEvent, Published, ReleaseReason, Saying,
+    CauseId, GroupEvent, GuardChange, GuardEvent, NodeEvent, Published, ReleaseReason, Saying,
 };
 use super::release::Release;
 use super::{PENALTY_FAILURE, PENALTY_SUSPICION, Publication, Waits};
@@ -132,11 +132,7 @@ impl Publication {
     fn tell_guard(&mut self, scope: GroupIndex, change: GuardChange) {
         let group = self.groups.group(scope);
         let event = GuardEvent {
-            scope: match &group.shared {
-                Shared::Gateway => GuardScope::Gateway,
-                Shared::Shard(shard) => GuardScope::Shard((*shard).into()),
-                Shared::Value(_, name) => GuardScope::Zone(name.clone()),
-            },
+            scope: group.shared.scope(),
             silent: group.silent(),
             members: group.counted(),
             decided_at: self.now,
