@@ -186,7 +186,7 @@ impl Guard {
 }
 
 fn is_disrupted(group: &Group, few_nodes: u32, percent: u32) -> bool {
-    group.silent() > few_nodes && (group.alive == 0 || group.is_silent_by(percent))
+    group.silent() > few_nodes && group.is_silent_by(percent)
 }
 
 /// Whether a shard is silent far beyond the others: four times their share or more.

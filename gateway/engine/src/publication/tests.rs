@@ -1,6 +1,9 @@
 //! Publication in named scenes, and in a random world against a naive account of it.
 
+mod edges;
+mod incidents;
 mod scenes;
+mod suppressions;
 mod world;
 
 use std::collections::BTreeMap;
