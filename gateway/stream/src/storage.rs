@@ -96,10 +96,12 @@ impl StorageFile {
             }
             #[cfg(test)]
             Self::Faulty(file, faults) => {
-                let result =
-                    faults.write(file, &buffer, position).map_err(CommitError::Write).and_then(|()| {
-                        if sync { faults.sync(file).map_err(CommitError::Sync) } else { Ok(()) }
-                    });
+                faults.power.step().await;
+                let mut result = faults.write(file, &buffer, position).map_err(CommitError::Write);
+                if sync && result.is_ok() {
+                    faults.power.step().await;
+                    result = faults.sync(file).map_err(CommitError::Sync);
+                }
                 (result, buffer)
             }
         }
@@ -120,7 +122,10 @@ impl StorageFile {
                 task.await.unwrap_or_else(|error| Err(io::Error::other(error)))
             }
             #[cfg(test)]
-            Self::Faulty(file, faults) => faults.sync(file),
+            Self::Faulty(file, faults) => {
+                faults.power.step().await;
+                faults.sync(file)
+            }
         }
     }
 

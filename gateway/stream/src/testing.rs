@@ -1,5 +1,7 @@
 //! What the tests of this crate share: records, runtimes, faults.
 
+pub(crate) mod power;
+
 use std::fs::File;
 use std::future::Future;
 use std::io;
@@ -85,6 +87,8 @@ pub(crate) enum Fault {
 pub struct Faults {
     next: Mutex<Vec<Fault>>,
     syncs: AtomicU64,
+    /// Fails all at once.
+    pub(crate) power: power::Power,
 }
 
 impl Faults {
@@ -114,6 +118,7 @@ impl Faults {
             return Err(io::Error::from_raw_os_error(EIO));
         }
         self.syncs.fetch_add(1, Ordering::Relaxed); // Relaxed: a count, nothing is published by it.
+        self.power.note_synced(file);
         file.sync_data()
     }
 

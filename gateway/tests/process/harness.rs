@@ -35,6 +35,15 @@ pub fn program() -> Command {
     Command::new(env!("CARGO_BIN_EXE_pulsegate"))
 }
 
+/// The command that runs a gateway in `data_dir` with these settings (TOML), which are written there.
+pub fn serve(data_dir: &Path, settings: &str) -> Command {
+    let config = data_dir.join("config.toml");
+    File::create(&config).unwrap().write_all(settings.as_bytes()).unwrap();
+    let mut command = program();
+    command.args(["serve", "--config"]).arg(&config).arg("--data-dir").arg(data_dir);
+    command
+}
+
 /// Waits until `ready` gives something; the wait is bounded.
 pub fn eventually<T>(what: &str, mut ready: impl FnMut() -> Option<T>) -> T {
     for _ in 0..STEPS_MAX {
@@ -60,14 +69,10 @@ impl Gateway {
 
     /// The same with another address for heartbeats.
     pub fn start_at(data_dir: &Path, heartbeats: &str, settings: &str) -> Self {
-        let config = data_dir.join("config.toml");
         let text = format!(
             "{settings}\n[listen]\nheartbeats = \"{heartbeats}\"\nadmin = \"127.0.0.1:0\"\nkafka = \"127.0.0.1:0\"\n"
         );
-        File::create(&config).unwrap().write_all(text.as_bytes()).unwrap();
-        let mut command = program();
-        command.args(["serve", "--config"]).arg(&config).arg("--data-dir").arg(data_dir);
-        Self::spawn(data_dir, &mut command)
+        Self::spawn(data_dir, &mut serve(data_dir, &text))
     }
 
     /// Starts a gateway by this command, which must name `data_dir`, and waits until it is ready.
@@ -188,6 +193,7 @@ pub struct Relay {
     socket: UdpSocket,
     encoder: BatchEncoder,
     sequence: u32,
+    incarnation: u32,
     probe: String,
     zone: &'static str,
 }
@@ -201,7 +207,7 @@ impl Relay {
         let socket = UdpSocket::bind((unspecified, 0)).unwrap();
         socket.connect(target).unwrap();
         let encoder = BatchEncoder::new(SenderId::from_name(name), Compression::Off);
-        Self { socket, encoder, sequence: 0, probe: String::new(), zone: "zone-a" }
+        Self { socket, encoder, sequence: 0, incarnation: 1, probe: String::new(), zone: "zone-a" }
     }
 
     /// The same for nodes in another zone than `zone-a`.
@@ -236,7 +242,7 @@ impl Relay {
             self.encoder.heartbeat(Heartbeat {
                 node_id: NodeId::from_name(name),
                 sequence: Sequence(self.sequence),
-                incarnation: Incarnation(1),
+                incarnation: Incarnation(self.incarnation),
                 ..Heartbeat::default()
             });
         }
@@ -248,6 +254,11 @@ impl Relay {
     /// Nodes that are introduced from now on name this as what to ask when they fall silent.
     pub fn name_probe(&mut self, probe: String) {
         self.probe = probe;
+    }
+
+    /// Lets nodes that beat from now on be in this run of theirs: a greater one than before is a restart.
+    pub const fn set_incarnation(&mut self, incarnation: u32) {
+        self.incarnation = incarnation;
     }
 
     /// Lets the next frame carry this sequence: the nodes were counted by another relay meanwhile.

@@ -6,6 +6,8 @@
 #![expect(unreachable_pub, reason = "a test binary exports nothing")]
 
 mod crash;
+#[cfg(feature = "kafka-client")]
+mod crash_stream;
 mod events;
 mod harness;
 mod heartbeats;

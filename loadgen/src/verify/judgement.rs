@@ -54,11 +54,8 @@ pub struct Judgement {
     pub order_violations: u64,
     /// Events that repeat the one before.
     pub duplicates: u64,
-    /// Failures reported of nodes that were heard again in the same run: they had paused, or too many of their heartbeats
-    /// were lost.
-    pub failures_taken_back: u64,
     /// Decision minus deadline of each true failure, where the deadline is the last sign's handing over plus
-    /// the (shortest) failed timeout, in microseconds.
+    /// the failed timeout, in microseconds.
     pub lateness_us: Histogram<u64>,
     /// What the gateway itself says of the same.
     pub gateway_lateness_us: Histogram<u64>,
@@ -80,7 +77,6 @@ impl Judgement {
             early_verdicts: 0,
             order_violations: 0,
             duplicates: 0,
-            failures_taken_back: 0,
             lateness_us: histogram(),
             gateway_lateness_us: histogram(),
             problems: Vec::new(),

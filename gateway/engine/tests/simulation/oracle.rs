@@ -114,8 +114,7 @@ impl Oracle {
             known.learn(learns, Lesson::Skip);
             return None;
         }
-        let before = kind.map(|kind| (kind, known.clone()));
-        let state_before = known.state;
+        let before = known.clone();
         if same_run {
             known.learn_from(learns, now, sequence, self.listens_since);
         }
@@ -131,13 +130,13 @@ impl Oracle {
         if !same_run {
             known.forget_condition();
         }
-        if known.state != state_before {
+        if known.state != before.state {
             known.moved_at = now;
         }
         known.incarnation = incarnation;
         known.suspect_until = 0;
         known.verdicts += u32::from(kind.is_some());
-        let (kind, before) = before?;
+        let kind = kind?;
         let after = known.clone();
         Some(self.verdict(heartbeat.node_id, kind, (&before, &after), now, None))
     }

@@ -3,6 +3,7 @@
 
 mod compaction;
 mod faults;
+mod power;
 
 use pulsegate_codec::event::{Event, EventId, EventType};
 
