@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use pulsegate_engine::Publication;
+use pulsegate_engine::{Duration, Publication};
 use pulsegate_stream::kafka::KafkaCounters;
 use serde::Serialize;
 
@@ -99,8 +99,10 @@ pub struct Facts {
     pub receiver_reason: String,
     /// Receiving threads.
     pub shards: usize,
-    /// Timeouts.
+    /// The detector's settings.
     pub detector: Detector,
+    /// What judges nodes that name no profile.
+    pub judge: pulsegate_engine::detector::Detector,
 }
 
 /// Whose numbers, and where they stand.
@@ -146,10 +148,14 @@ pub struct Status {
     pub tick_ms: u128,
     /// Interval of nodes that do not tell theirs.
     pub interval_ms: u32,
-    /// Intervals of silence until suspect.
-    pub suspect_after_intervals: u32,
-    /// Intervals of silence until failed.
-    pub failed_after_intervals: u32,
+    /// The profile of nodes that name none.
+    pub profile: String,
+    /// How that one judges: `fixed`, `ewma` or `phi`.
+    pub detector: &'static str,
+    /// Least and most silence until such a node, with that interval, is suspect, in milliseconds.
+    pub suspect_ms: [u64; 2],
+    /// The same until it has failed.
+    pub failed_ms: [u64; 2],
     /// Heartbeats that moved a node's last-seen time.
     pub heartbeats_accepted: u64,
     /// Datagrams taken from the kernel.
@@ -197,6 +203,8 @@ impl Observed {
         let longest = self.counter_pages().map(|page| page.read(Cell::LongestPauseMicroseconds)).max();
         // Relaxed: see `StreamGauges`.
         let published = self.stream.events_published.load(Ordering::Relaxed);
+        let bounds = self.facts.judge.bounds(self.facts.detector.interval_ms);
+        let milliseconds = |timeout: Duration| u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
         Status {
             gateway: self.facts.gateway.clone(),
             epoch: self.facts.epoch,
@@ -205,8 +213,10 @@ impl Observed {
             shards: self.facts.shards,
             tick_ms: self.facts.detector.tick.as_millis(),
             interval_ms: self.facts.detector.interval_ms,
-            suspect_after_intervals: self.facts.detector.suspect_after_intervals,
-            failed_after_intervals: self.facts.detector.failed_after_intervals,
+            profile: self.facts.judge.profile().name.to_string(),
+            detector: self.facts.judge.profile().method.label(),
+            suspect_ms: bounds.map(|timeouts| milliseconds(timeouts.suspect)),
+            failed_ms: bounds.map(|timeouts| milliseconds(timeouts.failed)),
             heartbeats_accepted: cell(Cell::HeartbeatsAccepted),
             datagrams_received: cell(Cell::DatagramsReceived),
             datagrams_rejected: sum_rejected(self.counter_pages()),

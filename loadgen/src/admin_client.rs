@@ -33,10 +33,13 @@ pub struct Status {
     pub tick_ms: u64,
     /// Interval of nodes that do not tell theirs.
     pub interval_ms: u32,
-    /// Intervals of silence until a node is suspect.
-    pub suspect_after_intervals: u32,
-    /// Intervals of silence until a node has failed.
-    pub failed_after_intervals: u32,
+    /// How it judges nodes that name no profile: `fixed`, `ewma` or `phi`.
+    #[serde(default)]
+    pub detector: String,
+    /// Least and most silence until a node with that interval is suspect, in milliseconds.
+    pub suspect_ms: [u64; 2],
+    /// The same until it has failed.
+    pub failed_ms: [u64; 2],
     /// Heartbeats that moved a node's last-seen time.
     pub heartbeats_accepted: u64,
     /// Datagrams taken from the kernel.
@@ -141,7 +144,7 @@ mod tests {
 
     use super::*;
 
-    const BODY: &str = r#"{"gateway":"gw-1","interval_ms":1000,"suspect_after_intervals":3,"failed_after_intervals":5,
+    const BODY: &str = r#"{"gateway":"gw-1","interval_ms":1000,"suspect_ms":[3000,3000],"failed_ms":[5000,5000],
         "heartbeats_accepted":7,"events_waiting":2,"nodes":{"new":0,"alive":1,"suspect":0,"failed":0,"left":0},"later":[]}"#;
 
     /// Serves one answer and returns what the client made of it, and its request.
@@ -163,10 +166,7 @@ mod tests {
         let (status, request) =
             serve(format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n{BODY}"));
         let status = status.unwrap();
-        assert_eq!(
-            (status.gateway.as_str(), status.failed_after_intervals, status.nodes.alive),
-            ("gw-1", 5, 1)
-        );
+        assert_eq!((status.gateway.as_str(), status.failed_ms[0], status.nodes.alive), ("gw-1", 5_000, 1));
         assert_eq!((status.events_waiting, status.cpu_us), (2, 0));
         assert!(request.starts_with("GET /v1/status HTTP/1.1\r\n") && request.contains("Connection: close"));
     }

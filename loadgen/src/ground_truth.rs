@@ -26,10 +26,14 @@ use crate::moment::{Duration, Moment, microseconds};
 /// How long a node may be silent, and how near to that the truth is uncertain.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Timeouts {
-    /// Silence after which a node is suspect.
+    /// Silence after which a node is suspect, at the least.
     pub suspect: Duration,
-    /// Silence after which a node has failed.
+    /// Silence after which a node has failed, at the least.
     pub failed: Duration,
+    /// Silence after which a node is suspect, whatever the gateway has learnt of it: as `suspect` where it learns nothing.
+    pub suspect_longest: Duration,
+    /// The same of `failed`.
+    pub failed_longest: Duration,
     /// A gap this near to a timeout may be reported or not: datagrams take time, and ticks have a length.
     pub tolerance: Duration,
     /// An event that is decided longer than this after its occasion does not tell of it.
@@ -40,10 +44,23 @@ pub struct Timeouts {
 pub const LATE_MAX_DEFAULT: Duration = Duration::from_secs(5);
 
 impl Timeouts {
-    /// Timeouts of nodes with this interval. The tolerance is a quarter of it.
+    /// Timeouts of nodes with this interval that are not learnt. The tolerance is a quarter of it.
     #[must_use]
     pub fn new(suspect: Duration, failed: Duration, interval: Duration) -> Self {
-        Self { suspect, failed, tolerance: interval / 4, late_max: LATE_MAX_DEFAULT }
+        Self {
+            suspect,
+            failed,
+            suspect_longest: suspect,
+            failed_longest: failed,
+            tolerance: interval / 4,
+            late_max: LATE_MAX_DEFAULT,
+        }
+    }
+
+    /// Whether the gateway learns them, so that the judge knows only between which bounds they are.
+    #[must_use]
+    pub fn are_learnt(&self) -> bool {
+        (self.suspect, self.failed) != (self.suspect_longest, self.failed_longest)
     }
 }
 
@@ -257,7 +274,7 @@ impl GroundTruth {
             // A new node's second run says nothing of its first, and one that stays silent for long is new
             // again.
             Standing::HeardOnce if newer_run => (Standing::HeardOnce, None),
-            Standing::HeardOnce if gap_min > self.timeouts.failed + self.timeouts.tolerance => {
+            Standing::HeardOnce if gap_min > self.timeouts.failed_longest + self.timeouts.tolerance => {
                 (Standing::HeardOnce, None)
             }
             Standing::HeardOnce => (Standing::Member, Some(FactKind::Joined)),

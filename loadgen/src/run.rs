@@ -114,9 +114,13 @@ pub fn run(options: &RunOptions, on_progress: &mut dyn FnMut(&Progress)) -> Resu
 /// The fleet tells its own interval in its descriptors, so the gateway counts its timeouts in that.
 fn timeouts(options: &RunOptions, status: &Status) -> Timeouts {
     let interval = options.interval();
-    let suspect = interval * status.suspect_after_intervals;
-    let timeouts = Timeouts::new(suspect, interval * status.failed_after_intervals, interval);
-    Timeouts { late_max: Duration::from_millis(u64::from(options.late_ms)), ..timeouts }
+    let of_the_fleet = |milliseconds: u64| {
+        Duration::from_millis(milliseconds) * options.interval_ms / status.interval_ms.max(1)
+    };
+    let [suspect, suspect_longest] = status.suspect_ms.map(of_the_fleet);
+    let [failed, failed_longest] = status.failed_ms.map(of_the_fleet);
+    let late_max = Duration::from_millis(u64::from(options.late_ms));
+    Timeouts { suspect_longest, failed_longest, late_max, ..Timeouts::new(suspect, failed, interval) }
 }
 
 fn fleet(options: &RunOptions, unix_us: u64) -> Fleet {

@@ -77,12 +77,12 @@ impl Timeline {
         let timeline = Self {
             interval,
             settled,
-            pause: timeouts.failed + PAUSE_BEYOND_FAILED,
+            pause: timeouts.failed_longest + PAUSE_BEYOND_FAILED,
             degraded: interval * 3,
             restart_gap_max: interval,
             sending_end,
             judged_until: sending_end + quiet,
-            failed: timeouts.failed,
+            failed: timeouts.failed_longest,
             margin: MARGIN,
         };
         let slowest = kinds.iter().copied().max_by_key(|&kind| timeline.observation(kind));
@@ -95,7 +95,7 @@ impl Timeline {
                     kind,
                     settle_ms: settled.since(Moment::ZERO).as_millis(),
                     observe_ms: observation.as_millis(),
-                    failed_ms: timeouts.failed.as_millis(),
+                    failed_ms: timeouts.failed_longest.as_millis(),
                     seconds_min: end_min.as_microseconds().div_ceil(1_000_000),
                 });
             }

@@ -11,7 +11,8 @@
 //!  events of a node against their order       order violation; the same event twice: duplicate
 //! ```
 //!
-//! A gap within the tolerance of a timeout may be reported or not. A recovery must follow exactly those
+//! A gap within the tolerance of a timeout may be reported or not; so may one between the shortest and the longest timeout
+//! of a gateway that learns them. A recovery must follow exactly those
 //! suspicions and failures that were reported (or should have been), at the second sign in a row: between two silences
 //! with one sign between them none need be told, nor the second suspicion. Pure: two sorted lists in, one
 //! [`Judgement`] out.
@@ -162,6 +163,7 @@ fn judge_fact(
     let silence_must_end = expectations
         .iter()
         .any(|expected| expected.kind == EventKind::Suspected && expected.certainty == Certainty::Must);
+    let was_heard_again = expectations.iter().any(|expected| expected.kind == EventKind::Recovered);
     let before = *told;
     let find = |expected: &Expectation, taken: &[bool]| {
         (0..events.len()).find(|&index| !taken[index] && expected.is_met_by(&events[index]))
@@ -179,6 +181,9 @@ fn judge_fact(
         if let Some(index) = found {
             taken[index] = true;
             told.note(expected.kind);
+            if expected.kind == EventKind::Failed && was_heard_again {
+                judgement.failures_taken_back += 1;
+            }
             judgement.count_reported(&events[index], expected, certainty == Certainty::Must);
         } else if certainty == Certainty::Must {
             judgement.count_missed(expected);

@@ -158,6 +158,18 @@ impl Detector {
         self.timeouts(&Observation { interval_ms, round_trip_us: 0, rhythm })
     }
 
+    /// The shortest and the longest timeouts that a node with this interval can come to have, if its round trips are short:
+    /// the same twice where nothing is learnt.
+    #[must_use]
+    pub fn bounds(&self, interval_ms: u32) -> [Timeouts; 2] {
+        let observation = Observation { interval_ms, round_trip_us: 0, rhythm: Rhythm::UNKNOWN };
+        let shortest = self.bounded(0.0, 0.0, &observation);
+        if !self.profile.method.learns() && self.profile.back_off_percent == 0.0 {
+            return [shortest; 2];
+        }
+        [shortest, self.bounded(f64::INFINITY, f64::INFINITY, &observation)]
+    }
+
     /// The shortest suspect timeout that this node can come to have, whatever is learnt of it.
     #[must_use]
     pub fn shortest(&self, observation: &Observation) -> Duration {

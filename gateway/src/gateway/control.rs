@@ -169,6 +169,7 @@ fn observe(
             receiver_reason: reception.reason.clone(),
             shards: config.shards.count,
             detector: config.detector.clone(),
+            judge: config.profiles.detector(config.profiles.default_index()).clone(),
         }),
         pages: of_shards.chain([of_tcp]).collect(),
         stream: Arc::new(StreamGauges::default()),

@@ -55,6 +55,9 @@ pub struct EventFigures {
     /// behind or the simulated network lost too much: nothing is known about how the gateway would have
     /// reported them.
     pub failures_without_effect: u64,
+    /// Failures reported of nodes that were heard again in the same run: they had paused, or too many of their heartbeats
+    /// were lost.
+    pub failures_taken_back: u64,
     /// Suspicions that had to be reported and were.
     pub suspicions_reported: u64,
     /// Suspicions of nodes that were not silent.
@@ -120,6 +123,7 @@ impl EventFigures {
         let failures_planned = u64::from(kills) + u64::from(pauses);
         Self {
             failures_without_effect: failures_planned.saturating_sub(tally(EventKind::Failed).injected),
+            failures_taken_back: judgement.failures_taken_back,
             suspicions_reported: suspected.reported,
             false_suspicions: suspected.invented,
             missed_suspicions: suspected.missed,
@@ -240,10 +244,12 @@ pub struct RunFigures {
     pub seconds: u64,
     /// Time between two heartbeats of a node.
     pub interval_ms: u32,
-    /// Silence until a node is suspect.
-    pub suspect_timeout_ms: u64,
-    /// Silence until a node has failed.
-    pub failed_timeout_ms: u64,
+    /// How the gateway judges: `fixed`, `ewma` or `phi`.
+    pub detector: String,
+    /// Least and most silence until a node is suspect.
+    pub suspect_timeout_ms: [u64; 2],
+    /// Least and most silence until a node has failed.
+    pub failed_timeout_ms: [u64; 2],
     /// How far the wall clock was moved during the run, in milliseconds. Verdicts on lateness need it to
     /// stand.
     pub wall_clock_stepped_ms: f64,
@@ -257,8 +263,9 @@ impl RunFigures {
             seed: options.seed,
             seconds: options.seconds,
             interval_ms: options.interval_ms,
-            suspect_timeout_ms: whole_ms(timeouts.suspect),
-            failed_timeout_ms: whole_ms(timeouts.failed),
+            detector: evidence.status_before.detector.clone(),
+            suspect_timeout_ms: [timeouts.suspect, timeouts.suspect_longest].map(whole_ms),
+            failed_timeout_ms: [timeouts.failed, timeouts.failed_longest].map(whole_ms),
             wall_clock_stepped_ms: milliseconds(evidence.wall_clock_stepped_us),
         }
     }

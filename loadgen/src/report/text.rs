@@ -100,6 +100,14 @@ impl Report {
                 self.events.moves_made
             )?;
         }
+        if self.traffic.heartbeats_lost_on_purpose > 0 {
+            let (count, node_hours) = (self.events.failures_taken_back, self.node_hours());
+            let rate = count as f64 / node_hours;
+            writeln!(
+                formatter,
+                "{count} failures of nodes that were heard again, {rate:.1e} a node-hour in {node_hours:.0}"
+            )?;
+        }
         let others = [
             ("verdicts before their deadline", self.early_verdicts),
             ("events out of order", self.events.order_violations),
@@ -114,13 +122,17 @@ impl Report {
         Ok(())
     }
 
+    fn node_hours(&self) -> f64 {
+        f64::from(self.nodes) * self.run.seconds as f64 / 3_600.0
+    }
+
     fn write_lateness(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let failed_timeout_ms = self.run.failed_timeout_ms;
-        writeln!(
-            formatter,
-            "failures after the last heartbeat + {failed_timeout_ms} ms: {}",
-            quantiles(&self.lateness_ms)
-        )?;
+        let [shortest_ms, longest_ms] = self.run.failed_timeout_ms;
+        write!(formatter, "failures after the last heartbeat + {shortest_ms} ms")?;
+        if shortest_ms < longest_ms {
+            write!(formatter, " ({} learns: up to {longest_ms} ms)", self.run.detector)?;
+        }
+        writeln!(formatter, ": {}", quantiles(&self.lateness_ms))?;
         writeln!(
             formatter,
             "by the gateway's own account: {}",

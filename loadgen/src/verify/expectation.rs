@@ -2,7 +2,7 @@
 
 use crate::fleet::NodeIndex;
 use crate::ground_truth::{Fact, FactKind, Timeouts};
-use crate::moment::{Duration, Moment};
+use crate::moment::Moment;
 
 use super::{CLOCK_TOLERANCE, ObservedEvent};
 
@@ -97,10 +97,10 @@ impl Expectation {
     /// Appends what this fact leads one to expect, in the order in which it should be reported.
     pub(super) fn of_fact(fact: &Fact, timeouts: &Timeouts, expectations: &mut Vec<Self>) {
         if !matches!(fact.kind, FactKind::Joined | FactKind::Degraded | FactKind::Healthy) {
-            expectations.extend(Self::silence(fact, EventKind::Suspected, timeouts.suspect, timeouts));
+            expectations.extend(Self::silence(fact, EventKind::Suspected, timeouts));
             // Who answers when asked is not called failed.
             if !fact.answered_pings {
-                expectations.extend(Self::silence(fact, EventKind::Failed, timeouts.failed, timeouts));
+                expectations.extend(Self::silence(fact, EventKind::Failed, timeouts));
             }
         }
         let kind = match fact.kind {
@@ -129,12 +129,16 @@ impl Expectation {
     }
 
     /// What a silence from `fact.from` to `fact.at` leads one to expect of one timeout.
-    fn silence(fact: &Fact, kind: EventKind, timeout: Duration, timeouts: &Timeouts) -> Option<Self> {
+    fn silence(fact: &Fact, kind: EventKind, timeouts: &Timeouts) -> Option<Self> {
+        let (shortest, longest) = match kind {
+            EventKind::Failed => (timeouts.failed, timeouts.failed_longest),
+            _ => (timeouts.suspect, timeouts.suspect_longest),
+        };
         let gap_min = fact.at.before.since(fact.from.after);
         let gap_max = fact.at.after.since(fact.from.before);
-        let certainty = if gap_min > timeout + timeouts.tolerance && fact.was_member {
+        let certainty = if gap_min > longest + timeouts.tolerance && fact.was_member {
             Certainty::Must
-        } else if gap_max + timeouts.tolerance > timeout {
+        } else if gap_max + timeouts.tolerance > shortest {
             Certainty::May
         } else {
             return None;
@@ -146,7 +150,7 @@ impl Expectation {
         Some(Self {
             node: fact.node,
             kind,
-            deadline: fact.from.before + timeout,
+            deadline: fact.from.before + shortest,
             certainty,
             belongs_from: fact.from.before,
             belongs_until: fact.at.after + lateness_max,

@@ -54,8 +54,11 @@ pub struct Judgement {
     pub order_violations: u64,
     /// Events that repeat the one before.
     pub duplicates: u64,
+    /// Failures reported of nodes that were heard again in the same run: they had paused, or too many of their heartbeats
+    /// were lost.
+    pub failures_taken_back: u64,
     /// Decision minus deadline of each true failure, where the deadline is the last sign's handing over plus
-    /// the failed timeout, in microseconds.
+    /// the (shortest) failed timeout, in microseconds.
     pub lateness_us: Histogram<u64>,
     /// What the gateway itself says of the same.
     pub gateway_lateness_us: Histogram<u64>,
@@ -77,6 +80,7 @@ impl Judgement {
             early_verdicts: 0,
             order_violations: 0,
             duplicates: 0,
+            failures_taken_back: 0,
             lateness_us: histogram(),
             gateway_lateness_us: histogram(),
             problems: Vec::new(),

@@ -300,3 +300,30 @@ fn borderline_silence_does_not_take_the_event_of_the_next_one() {
     let judgement = judge(&truth.close(END), events, &timeouts(), END);
     assert_eq!(judgement.problems, []);
 }
+
+/// Goal: of a gateway that learns, what lies between its shortest and its longest timeout may be reported or not; what lies
+/// outside is judged as ever. Method: nodes that are silent for 7 s against timeouts of 3 to 8 s and 5 to 10 s.
+#[test]
+fn learnt_timeouts_leave_room_between_their_bounds_only() {
+    use EventKind::{Failed, Joined, Recovered, Suspected};
+    let learnt = Timeouts {
+        suspect_longest: Duration::from_secs(8),
+        failed_longest: Duration::from_secs(10),
+        ..timeouts()
+    };
+    let judged = |silent_until: u64, events: Vec<ObservedEvent>| {
+        let mut truth = GroundTruth::new(1, learnt);
+        beats(&mut truth, 0, 1, (0..=6).chain(silent_until..=20));
+        judge(&truth.close(END), events, &learnt, END)
+    };
+    let joined = event(0, Joined, 1, 1_001);
+    let failed = |at| event(0, Failed, 3, at);
+    let down = |at| vec![joined, event(0, Suspected, 2, 9_500), failed(at), event(0, Recovered, 4, 15_001)];
+    assert!(judged(13, vec![joined]).is_clean());
+    let taken_back = judged(13, down(12_500));
+    assert!(taken_back.is_clean(), "{:?}", taken_back.problems);
+    assert_eq!(taken_back.failures_taken_back, 1);
+    assert_eq!(judged(13, down(10_500)).early_verdicts, 1, "before 6 s + 5 s");
+    assert_eq!(judged(10, down(13_500)).tally(Failed).invented, 1, "silent for 4 s only");
+    assert_eq!(judged(18, vec![joined]).tally(Failed).missed, 1, "silent for 12 s");
+}

@@ -40,7 +40,6 @@ impl Oracle {
             (known.progress, known.moved_at) = (Some(progress), now);
             return None;
         };
-        let before = known.clone();
         if progress > last || pending == 0 {
             if known.is_stalled && !has_room {
                 return None;
@@ -53,6 +52,7 @@ impl Oracle {
         if is_stalled == known.is_stalled || !has_room {
             return None;
         }
+        let before = known.clone();
         known.is_stalled = is_stalled;
         known.verdicts += 1;
         let after = known.clone();

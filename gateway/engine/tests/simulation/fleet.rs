@@ -46,15 +46,20 @@ struct World {
     started: Vec<Moment>,
     now: Moment,
     next_fault: Moment,
+    /// How long the fleet has beaten.
+    lived: Duration,
     beats: Vec<Beat>,
 }
 
-pub(crate) fn run(seed: u64) {
+/// Returns the node-hours in which the fleet beat.
+pub(crate) fn run(seed: u64) -> f64 {
     let mut world = World::new(seed);
     for _ in 0..DATAGRAMS {
         world.step();
     }
+    let node_hours = world.lived.as_secs_f64() / 3_600.0 * f64::from(world.fleet.node_count());
     world.finish();
+    node_hours
 }
 
 impl World {
@@ -90,6 +95,7 @@ impl World {
             started: vec![now; nodes as usize],
             now,
             next_fault: now + interval * 3,
+            lived: Duration::ZERO,
             beats: Vec::new(),
             random,
             fleet,
@@ -112,6 +118,7 @@ impl World {
                 .flatten()
                 .min()
                 .expect("faults never end");
+        self.lived += next.since(self.now);
         self.go_to(next.max(self.now));
         self.send_what_is_due();
         if self.now >= self.next_fault {

@@ -38,7 +38,10 @@ const SEED_COUNT_DEFAULT: u64 = 200;
 
 #[test]
 fn random_operations_agree_with_the_oracle() {
-    for_each_seed("operations", operations::run);
+    for_each_seed("operations", |seed| {
+        operations::run(seed);
+        0.0
+    });
 }
 
 #[test]
@@ -46,7 +49,8 @@ fn a_fleet_in_a_bad_network_agrees_with_the_oracle() {
     for_each_seed("fleet", fleet::run);
 }
 
-fn for_each_seed(world: &str, run: impl Fn(u64)) {
+/// The world returns how many node-hours it covered.
+fn for_each_seed(world: &str, run: impl Fn(u64) -> f64) {
     let seeds: Vec<u64> = match number_from_environment("SIMULATION_SEED") {
         Some(seed) => vec![seed],
         None => {
@@ -55,10 +59,12 @@ fn for_each_seed(world: &str, run: impl Fn(u64)) {
             (0..count).chain([RandomState::new().hash_one(world)]).collect()
         }
     };
+    let mut node_hours = 0.0;
     for seed in seeds {
         println!("SIMULATION_SEED={seed} ({world})");
-        run(seed);
+        node_hours += run(seed);
     }
+    println!("{world}: {node_hours:.0} node-hours");
 }
 
 fn number_from_environment(name: &str) -> Option<u64> {

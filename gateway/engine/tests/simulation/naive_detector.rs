@@ -119,21 +119,21 @@ fn with_skips(lessons: &[Lesson]) -> impl Iterator<Item = (Lesson, bool)> {
 
 fn moments(profile: &Profile, gaps: &[f64]) -> (f64, f64) {
     if profile.method == Method::Phi {
-        // As weighted sums: each new sample has the n-th part, and at least a 64th, of all weight.
+        // As weighted sums. A new sample has the n-th part of all weight, and at least a 64th; all before it share the
+        // rest. So the latest first, until what is left for the oldest weighs nothing.
+        let mut rest = 1.0;
         let mut weights: Vec<f64> = Vec::new();
-        for index in 0..gaps.len() {
-            let gain = 1.0 / (index + 1).min(64) as f64;
-            weights.iter_mut().for_each(|weight| *weight *= 1.0 - gain);
-            weights.push(gain);
-            // Beyond 4000 samples the oldest weigh nothing.
-            if weights.len() > 4_000 {
-                weights.remove(0);
+        for count in (1..=gaps.len()).rev() {
+            let gain = 1.0 / count.min(64) as f64;
+            weights.push(gain * rest);
+            rest *= 1.0 - gain;
+            if rest < 1e-24 {
+                break;
             }
         }
-        let recent = &gaps[gaps.len() - weights.len()..];
-        let mean: f64 = weights.iter().zip(recent).map(|(weight, gap)| weight * gap).sum();
-        let variance: f64 =
-            weights.iter().zip(recent).map(|(weight, gap)| weight * (gap - mean).powi(2)).sum();
+        let recent = || weights.iter().zip(gaps.iter().rev());
+        let mean: f64 = recent().map(|(weight, gap)| weight * gap).sum();
+        let variance: f64 = recent().map(|(weight, gap)| weight * (gap - mean).powi(2)).sum();
         return (mean, variance.sqrt());
     }
     let (mut mean, mut deviation) = (gaps[0], gaps[0] / 2.0);

@@ -114,7 +114,8 @@ impl Oracle {
             known.learn(learns, Lesson::Skip);
             return None;
         }
-        let before = known.clone();
+        let before = kind.map(|kind| (kind, known.clone()));
+        let state_before = known.state;
         if same_run {
             known.learn_from(learns, now, sequence, self.listens_since);
         }
@@ -130,13 +131,13 @@ impl Oracle {
         if !same_run {
             known.forget_condition();
         }
-        if known.state != before.state {
+        if known.state != state_before {
             known.moved_at = now;
         }
         known.incarnation = incarnation;
         known.suspect_until = 0;
         known.verdicts += u32::from(kind.is_some());
-        let kind = kind?;
+        let (kind, before) = before?;
         let after = known.clone();
         Some(self.verdict(heartbeat.node_id, kind, (&before, &after), now, None))
     }
