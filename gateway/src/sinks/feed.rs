@@ -69,6 +69,8 @@ pub(super) struct Feed {
     unread: BTreeMap<usize, u64>,
     readers: Vec<TopicReader>,
     retry_at: Option<Timestamp>,
+    /// When delivering ends, once the gateway stops.
+    stop_at: Option<Timestamp>,
     read_failures: u64,
     save_failures: u64,
 }
@@ -102,6 +104,7 @@ impl Feed {
             settled,
             readers: Vec::new(),
             retry_at: None,
+            stop_at: None,
             read_failures: 0,
             save_failures: 0,
         };
@@ -274,9 +277,23 @@ impl Feed {
     }
 
     /// Whether all that is committed has arrived.
-    #[must_use]
-    pub(super) fn is_up_to_date(&self) -> bool {
+    fn is_up_to_date(&self) -> bool {
         let lanes = self.shared.committed.lanes();
         self.windows.iter().all(|(lane, window)| window.acknowledged_to() >= lanes[*lane].end())
+    }
+
+    /// Whether its thread should end: the gateway stops, and all has arrived or the time for it is over.
+    pub(super) fn is_at_end(&mut self) -> bool {
+        if !self.shared.committed.is_stopping_within(Duration::ZERO) {
+            return false;
+        }
+        let now = self.shared.clock.now();
+        let stop_at = *self.stop_at.get_or_insert(now + self.shared.stop_wait);
+        self.is_up_to_date() || now >= stop_at
+    }
+
+    /// When delivering ends; `None` until the gateway was seen to stop.
+    pub(super) const fn stop_at(&self) -> Option<Timestamp> {
+        self.stop_at
     }
 }

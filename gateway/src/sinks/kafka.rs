@@ -25,7 +25,6 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use pulsegate_engine::Timestamp;
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::producer::Producer as _;
 
@@ -64,7 +63,6 @@ pub(super) fn start(
         condemned: BTreeSet::new(),
         is_single: false,
         replace_wait: REPLACE_WAIT_MIN,
-        stop_at: None,
     };
     let thread = std::thread::Builder::new().name(format!("sink-{}", config.name));
     let thread = thread.spawn(move || run.run());
@@ -86,7 +84,6 @@ struct Run {
     /// One record a batch: a refusal names its record.
     is_single: bool,
     replace_wait: Duration,
-    stop_at: Option<Timestamp>,
 }
 
 impl Run {
@@ -105,7 +102,7 @@ impl Run {
                     (0, 0)
                 }
             };
-            if self.is_at_end() {
+            if self.feed.is_at_end() {
                 break;
             }
             if sent + reported > 0 {
@@ -119,17 +116,6 @@ impl Run {
             }
         }
         self.feed.settle_for_good();
-    }
-
-    /// Whether the thread should end: the gateway stops, and all has arrived or the time is over.
-    fn is_at_end(&mut self) -> bool {
-        let shared = self.feed.shared();
-        if !shared.committed.is_stopping_within(Duration::ZERO) {
-            return false;
-        }
-        let now = shared.clock.now();
-        let stop_at = *self.stop_at.get_or_insert(now + shared.stop_wait);
-        self.feed.is_up_to_date() || now >= stop_at
     }
 
     fn tell_cpu(&self) {
@@ -270,7 +256,7 @@ impl Run {
                     tracing::error!(sink = self.config.name, %error, "no new Kafka producer; trying again")
                 }
             }
-            if self.is_at_end() {
+            if self.feed.is_at_end() {
                 return;
             }
         }

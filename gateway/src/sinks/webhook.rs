@@ -25,8 +25,6 @@ use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use pulsegate_engine::Timestamp;
-
 use super::dead_letters::DeadLetters;
 use super::feed::{Feed, Outgoing, SinkShared};
 use super::{SinkError, bury, dead_letters};
@@ -62,7 +60,6 @@ pub(super) fn start(
             waiting: VecDeque::new(),
             backoff: Backoff::new(config.retry_min, config.retry_max, seed),
             cpu_us: 0,
-            stop_at: None,
         };
         let thread = std::thread::Builder::new().name(format!("sink-{}-{number}", config.name));
         let thread = thread.spawn(move || worker.run());
@@ -82,7 +79,6 @@ struct Worker {
     backoff: Backoff,
     /// Processor time told so far.
     cpu_us: u64,
-    stop_at: Option<Timestamp>,
 }
 
 /// How a delivery ended.
@@ -108,7 +104,7 @@ impl Worker {
             }
             self.feed.settle();
             self.tell_cpu();
-            if self.has_no_time_left() {
+            if self.feed.is_at_end() {
                 break;
             }
             if self.waiting.is_empty() && events.is_empty() {
@@ -116,17 +112,6 @@ impl Worker {
             }
         }
         self.feed.settle_for_good();
-    }
-
-    /// Whether the gateway stops, and all has arrived or the time is over.
-    fn has_no_time_left(&mut self) -> bool {
-        let shared = self.feed.shared();
-        if !shared.committed.is_stopping_within(Duration::ZERO) {
-            return false;
-        }
-        let now = shared.clock.now();
-        let stop_at = *self.stop_at.get_or_insert(now + shared.stop_wait);
-        self.feed.is_up_to_date() || now >= stop_at
     }
 
     fn tell_cpu(&mut self) {
@@ -228,7 +213,7 @@ impl Worker {
         let until = self.feed.shared().clock.now() + wait;
         loop {
             self.feed.settle();
-            if self.has_no_time_left() {
+            if self.feed.is_at_end() {
                 return true;
             }
             let now = self.feed.shared().clock.now();
@@ -236,7 +221,7 @@ impl Worker {
                 return false;
             }
             let mut step = until.since(now).min(IDLE_WAIT);
-            if let Some(stop_at) = self.stop_at {
+            if let Some(stop_at) = self.feed.stop_at() {
                 // The bell does not ring again: look at the clock.
                 step = step.min(stop_at.since(now)).max(STOP_STEP);
                 self.client.pause(step);
