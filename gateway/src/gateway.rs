@@ -25,11 +25,7 @@ use crate::kafka_security::{self, KafkaSecurityError};
 use crate::publisher::Unpublished;
 use listeners::Listeners;
 
-/// Name of the topic that holds all events.
-pub const EVENTS_TOPIC: &str = "pulsegate.events";
-
-/// Name of the topic that holds the latest state of each node.
-pub const NODES_TOPIC: &str = "pulsegate.nodes";
+pub use crate::topics::{EVENTS_TOPIC, NODES_TOPIC};
 
 /// Why a gateway did not start, or ended in disorder.
 #[derive(Debug, thiserror::Error)]

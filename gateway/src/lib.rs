@@ -33,4 +33,5 @@ pub mod sinks;
 pub mod status;
 mod sync;
 pub mod tcp;
+pub mod topics;
 pub mod worker;

@@ -17,8 +17,8 @@ use std::path::Path;
 use pulsegate_codec::event::{Event, EventType};
 use pulsegate_stream::{EventLog, FileError, LogError, LogReader, Maintained, Record};
 
-use crate::gateway::{EVENTS_TOPIC, NODES_TOPIC};
 use crate::publisher::EVENTS_PER_COMMIT_MAX;
+use crate::topics::{EVENTS_TOPIC, NODES_TOPIC};
 
 /// Events of a partition that are looked at for missing states: what one commit can leave behind, and as much again.
 const CATCH_UP_EVENTS_MAX: u64 = 2 * EVENTS_PER_COMMIT_MAX as u64;

@@ -142,7 +142,7 @@ impl Sinks {
             self.threads.extend(start_kafka(sink, &shared, &lanes)?);
         }
         for sink in &config.webhook {
-            let topics = [crate::gateway::EVENTS_TOPIC.to_owned()];
+            let topics = [crate::topics::EVENTS_TOPIC.to_owned()];
             let opening = Opening { name: &sink.name, kind: "webhook", topics: &topics, from: sink.from };
             let (shared, lanes) = opening.open(surroundings, &identity, sink.stop_wait)?;
             progress.push(Arc::clone(&shared.progress));

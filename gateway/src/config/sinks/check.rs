@@ -10,7 +10,7 @@ use super::raw::{RawKafkaSink, RawProperty, RawSinks, RawWebhookSink, WebhookMod
 use super::{Authorization, KafkaSink, Secret, Sinks, WebhookSink};
 use crate::config::ConfigError;
 use crate::config::limits::{self, sinks as bounds};
-use crate::gateway::{EVENTS_TOPIC, NODES_TOPIC};
+use crate::topics::{EVENTS_TOPIC, NODES_TOPIC};
 
 /// Properties that the sink sets itself, and why they cannot be set here.
 const REFUSED_PROPERTIES: [(&str, &str); 20] = [
