@@ -1,5 +1,6 @@
 //! What a figure belongs to: the machine, the kernel, the commit, and how busy the machine was with other things.
 
+use std::fmt;
 use std::fs;
 use std::process::Command;
 
@@ -26,6 +27,15 @@ impl Machine {
             cores: std::thread::available_parallelism().map_or(1, usize::from),
             commit: commit(),
         }
+    }
+}
+
+/// As the head of a report.
+impl fmt::Display for Machine {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(formatter, "processor   {}, {} cores", self.processor, self.cores)?;
+        writeln!(formatter, "kernel      {}", self.kernel)?;
+        writeln!(formatter, "commit      {}", self.commit)
     }
 }
 

@@ -72,9 +72,7 @@ pub fn render(machine: &Machine, began_load: &str, lines: &[Line<'_>], targets: 
     let mut text = String::new();
     let rounds = lines.first().map_or(0, |line| line.rounds.len());
     // Writing to a String cannot fail.
-    let _ = writeln!(text, "processor   {}, {} cores", machine.processor, machine.cores);
-    let _ = writeln!(text, "kernel      {}", machine.kernel);
-    let _ = writeln!(text, "commit      {}", machine.commit);
+    let _ = write!(text, "{machine}");
     let _ = writeln!(text, "load        {began_load} before, {} after", load_average());
     let _ = writeln!(text, "rounds      {rounds}, every contender once a round, in this order\n");
     render_table(&mut text, lines);

@@ -223,11 +223,7 @@ fn main() -> Result<(), Failure> {
         return gateway::run(Path::new(arguments.get(2).ok_or("which data directory?")?));
     }
     let options = Options::parse();
-    let machine = Machine::here();
-    let mut text = String::new();
-    writeln!(text, "processor   {}, {} cores", machine.processor, machine.cores)?;
-    writeln!(text, "kernel      {}", machine.kernel)?;
-    writeln!(text, "commit      {}", machine.commit)?;
+    let mut text = Machine::here().to_string();
     let mut all_hold = true;
     for scenario in scenarios().iter().filter(|scenario| scenario.name.contains(&options.only)) {
         eprintln!("{} ...", scenario.name);

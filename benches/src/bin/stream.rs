@@ -41,11 +41,7 @@ fn main() -> Result<(), Failure> {
         return gateway::run(Path::new(arguments.get(2).ok_or("which data directory?")?));
     }
     let options = Options::parse();
-    let machine = Machine::here();
-    let mut report = String::new();
-    writeln!(report, "processor   {}, {} cores", machine.processor, machine.cores)?;
-    writeln!(report, "kernel      {}", machine.kernel)?;
-    writeln!(report, "commit      {}", machine.commit)?;
+    let mut report = Machine::here().to_string();
     writeln!(report, "load        {} before", load_average())?;
     report += &latency()?;
     let directory = tempfile::tempdir()?;

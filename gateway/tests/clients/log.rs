@@ -109,15 +109,7 @@ fn text(bytes: Option<&[u8]>) -> String {
 fn prepare() -> TempDir {
     let directory = tempfile::tempdir().unwrap();
     let gateway = Gateway::start(directory.path(), SETTINGS);
-    let options = RunOptions {
-        gateway: gateway.endpoints().heartbeats,
-        admin: gateway.endpoints().admin,
-        kafka: gateway.endpoints().kafka,
-        nodes: 2_500,
-        seconds: 10,
-        interval_ms: 200,
-        ..RunOptions::default()
-    };
+    let options = RunOptions { nodes: 2_500, ..gateway.fast_run() };
     let report = pulsegate_loadgen::run(&options, &mut |_| {}).unwrap();
     assert!(report.is_clean(), "{report}");
     eventually("all nodes have failed", || {

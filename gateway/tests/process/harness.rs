@@ -12,6 +12,7 @@ use pulsegate::gateway::EVENTS_TOPIC;
 use pulsegate_codec::encode::Compression;
 use pulsegate_codec::event::Event;
 use pulsegate_codec::{BatchEncoder, Heartbeat, Incarnation, NodeDescriptor, NodeId, SenderId, Sequence};
+use pulsegate_loadgen::RunOptions;
 use pulsegate_stream::LogReader;
 use serde_json::Value;
 
@@ -123,6 +124,19 @@ impl Gateway {
     /// One number of `/v1/status`.
     pub fn number(&self, key: &str) -> u64 {
         self.status()[key].as_u64().unwrap_or_else(|| panic!("status has no number {key}"))
+    }
+
+    /// A run of the load generator against this gateway: a beat each 200 ms, so that failures take a second.
+    pub fn fast_run(&self) -> RunOptions {
+        RunOptions {
+            gateway: self.endpoints.heartbeats,
+            admin: self.endpoints.admin,
+            kafka: self.endpoints.kafka,
+            nodes: 4_000,
+            seconds: 10,
+            interval_ms: 200,
+            ..RunOptions::default()
+        }
     }
 
     /// The sum of a metric over all its label sets.

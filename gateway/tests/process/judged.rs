@@ -7,19 +7,6 @@ use pulsegate_loadgen::{Report, RunOptions};
 
 use crate::harness::Gateway;
 
-/// A short run with fast timeouts: failed after a second.
-fn options(gateway: &Gateway) -> RunOptions {
-    RunOptions {
-        gateway: gateway.endpoints().heartbeats,
-        admin: gateway.endpoints().admin,
-        kafka: gateway.endpoints().kafka,
-        nodes: 4_000,
-        seconds: 10,
-        interval_ms: 200,
-        ..RunOptions::default()
-    }
-}
-
 const SETTINGS: &str = "[shards]\ncount = 2\n[registry]\nnodes-max = 10_000\n[detector]\ninterval-ms = 200\n";
 
 /// Goal: the verdict on this run is clean. `change` makes the run that is meant.
@@ -34,7 +21,7 @@ fn check_clean_with(
 ) -> (Report, Gateway, tempfile::TempDir) {
     let directory = tempfile::tempdir().unwrap();
     let gateway = Gateway::start(directory.path(), &format!("{SETTINGS}{settings}"));
-    let options = change(options(&gateway));
+    let options = change(gateway.fast_run());
     let report = pulsegate_loadgen::run(&options, &mut |_| {}).unwrap();
     assert!(report.is_clean(), "{report}");
     (report, gateway, directory)

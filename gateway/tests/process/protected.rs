@@ -12,15 +12,7 @@ use crate::harness::{FAST, Gateway, Relay, eventually, pause};
 const SETTINGS: &str = "[detector]\ninterval-ms = 200\n[shards]\ncount = 2\n[registry]\nnodes-max = 10_000\n[guard]\nenabled = false\n";
 
 fn options(gateway: &Gateway) -> RunOptions {
-    RunOptions {
-        gateway: gateway.endpoints().heartbeats,
-        admin: gateway.endpoints().admin,
-        kafka: gateway.endpoints().kafka,
-        nodes: 4_000,
-        seconds: 14,
-        interval_ms: 200,
-        ..RunOptions::default()
-    }
+    RunOptions { seconds: 14, ..gateway.fast_run() }
 }
 
 /// Goal: nodes whose heartbeats stop for longer than the failed timeout, and who answer pings, are suspected and then
