@@ -72,6 +72,11 @@ impl Detection {
         is_unknown
     }
 
+    /// How the node is judged.
+    pub(crate) fn profile(&self, slot: SlotIndex) -> ProfileIndex {
+        self.paths[slot.position()].profile
+    }
+
     /// Notes the distance.
     pub(crate) fn set_round_trip(&mut self, slot: SlotIndex, round_trip_us: u32) {
         self.paths[slot.position()].round_trip_us = round_trip_us.min(ROUND_TRIP_US_MAX);

@@ -110,6 +110,8 @@ pub struct KnownNode {
     pub state: NodeState,
     /// Which run of it that was.
     pub incarnation: Incarnation,
+    /// The number of what was told last; the next has the next one.
+    pub event_sequence: u32,
     /// What it told of itself.
     pub facts: Option<Arc<NodeFacts>>,
 }
@@ -148,6 +150,7 @@ impl Publication {
         let mut member = self.members.remove(&known.node_id).unwrap_or_else(|| self.new_member(known.shard));
         let view = View { state: Some(known.state), incarnation: known.incarnation };
         (member.seen, member.told) = (view, view);
+        member.told_sequence = known.event_sequence;
         member.suspected_at = self.now;
         member.is_accepted = known.state == NodeState::Failed;
         self.groups.recount(&mut member, Standing::Outside);

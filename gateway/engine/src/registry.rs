@@ -234,6 +234,18 @@ impl Registry {
         (0..self.nodes.len()).map(SlotIndex::from_position).filter(|&slot| self.state(slot).is_some())
     }
 
+    /// The slots of the known nodes from `position` up to `end`. Reads the tags, and of the records only those that are
+    /// taken.
+    pub fn slots_between(&self, position: usize, end: usize) -> impl Iterator<Item = SlotIndex> + '_ {
+        let groups = position / GROUP_SLOTS..end.div_ceil(GROUP_SLOTS).min(self.tags.len());
+        let taken = groups.filter(|&group| self.tags[group] != 0);
+        taken
+            .flat_map(|group| group * GROUP_SLOTS..(group + 1) * GROUP_SLOTS)
+            .filter(move |slot| (position..end).contains(slot))
+            .map(SlotIndex::from_position)
+            .filter(|&slot| self.state(slot).is_some())
+    }
+
     /// Bytes of memory that were taken at start, for records and lookup (first) and for cold data (second; what facts
     /// themselves hold is not in it).
     #[must_use]

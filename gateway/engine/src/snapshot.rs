@@ -1,14 +1,14 @@
 //! One node as a snapshot keeps it: 40 bytes with a checksum, so that a gateway that restarts knows whom it knew.
 //!
 //! ```text
-//!   0         8            16           20        24           28              32     33        36         40
-//!   | node id | silence us | incarnation| sequence| interval ms| event sequence| state| flags, 0| CRC-32C  |
+//!   0         8            16           20        24           28              32     33     34       35  36         40
+//!   | node id | silence us | incarnation| sequence| interval ms| event sequence| state| flags| profile| 0 | CRC-32C  |
 //! ```
 //!
-//! All numbers are little-endian. Each record carries its own checksum: of a snapshot that was torn or has a flipped bit,
-//! [`read`] gives what stands before the damage and nothing of what follows. Times are kept as
-//! silences, because a monotonic clock means nothing to the next process. Names, labels and profile are the writer's
-//! business: they come back as descriptors. File format and I/O belong to the gateway.
+//! All numbers are little-endian. Each record has one size and carries its own checksum: of a snapshot that was torn or has
+//! a flipped bit, [`read`] gives every record that is whole. Times are kept as
+//! silences, because a monotonic clock means nothing to the next process. The profile is a place among those that the writer
+//! was configured with; their names, and those of nodes, are the writer's business. So are file format and I/O.
 
 use pulsegate_codec::{Incarnation, NodeId, Sequence};
 
@@ -42,6 +42,8 @@ pub struct NodeRecord {
     pub is_degraded: bool,
     /// Whether the world was told that it is stalled: bit 1 of the flags.
     pub is_stalled: bool,
+    /// How it is judged: a place among the profiles of the engine that wrote this.
+    pub profile: u8,
 }
 
 impl NodeRecord {
@@ -58,6 +60,7 @@ impl NodeRecord {
         bytes[28..32].copy_from_slice(&self.event_sequence.to_le_bytes());
         bytes[32] = self.state as u8;
         bytes[33] = u8::from(self.is_degraded) | u8::from(self.is_stalled) << 1;
+        bytes[34] = self.profile;
         let checksum = checksum(&bytes);
         bytes[CHECKSUM_OFFSET..].copy_from_slice(&checksum.to_le_bytes());
         bytes
@@ -88,13 +91,15 @@ impl NodeRecord {
             state,
             is_degraded: bytes[33] & 1 != 0,
             is_stalled: bytes[33] & 2 != 0,
+            profile: bytes[34],
         })
     }
 }
 
-/// The records that stand one after the other in these bytes, up to the first that is damaged or cut off.
-pub fn read(bytes: &[u8]) -> impl Iterator<Item = NodeRecord> + '_ {
-    bytes.as_chunks().0.iter().map_while(NodeRecord::decode)
+/// The records that stand one after the other in these bytes; `None` for one that is damaged. One that is cut off at the end is
+/// left out.
+pub fn read(bytes: &[u8]) -> impl Iterator<Item = Option<NodeRecord>> + '_ {
+    bytes.as_chunks().0.iter().map(NodeRecord::decode)
 }
 
 fn checksum(bytes: &[u8; RECORD_BYTES]) -> u32 {
@@ -116,6 +121,7 @@ mod tests {
         state: NodeState::Suspect,
         is_degraded: true,
         is_stalled: false,
+        profile: 3,
     };
 
     #[test]
@@ -142,10 +148,11 @@ mod tests {
     }
 
     #[test]
-    fn a_snapshot_is_cut_at_its_damage() {
+    fn damage_costs_the_record_that_it_is_in() {
         let mut bytes = RECORD.encode().repeat(5);
         assert_eq!(read(&bytes[..5 * RECORD_BYTES - 1]).count(), 4, "torn");
         bytes[2 * RECORD_BYTES + 17] ^= 4;
-        assert_eq!(read(&bytes).count(), 2, "flipped");
+        let whole: Vec<bool> = read(&bytes).map(|record| record.is_some()).collect();
+        assert_eq!(whole, [true, true, false, true, true], "flipped");
     }
 }

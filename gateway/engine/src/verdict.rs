@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use pulsegate_codec::{DepartureReason, Incarnation, NodeId, Sequence};
+use pulsegate_codec::{DepartureReason, Incarnation, NodeDescriptor, NodeId, Sequence};
 
 use crate::detector::ProfileIndex;
 use crate::time::{Duration, Timestamp};
@@ -180,6 +180,23 @@ pub struct NodeFacts {
     pub services: Box<[Box<str>]>,
     /// What to ask when the node falls silent; empty means nothing.
     pub probe: Box<str>,
+}
+
+impl NodeFacts {
+    /// The descriptor that says this.
+    #[must_use]
+    pub fn descriptor(&self, round_trip_time_us: u32) -> NodeDescriptor<'_> {
+        NodeDescriptor {
+            name: &self.name,
+            zone: &self.zone,
+            labels: self.labels.iter().map(|(key, value)| (&**key, &**value)).collect(),
+            interval_ms: self.interval_ms,
+            profile: &self.profile,
+            services: self.services.iter().map(|service| &**service).collect(),
+            round_trip_time_us,
+            probe: &self.probe,
+        }
+    }
 }
 
 /// A bounded buffer of verdicts: the engine fills it, the caller drains it.

@@ -22,6 +22,12 @@ impl ProfileIndex {
     pub const fn position(self) -> usize {
         self.0 as usize
     }
+
+    /// The place as a number to store.
+    #[must_use]
+    pub const fn number(self) -> u8 {
+        self.0
+    }
 }
 
 /// Gives a profile to nodes of a zone, or with certain labels.

@@ -6,8 +6,8 @@
 //! as far as its counted silence reaches, so that those who died meanwhile are not all found in one tick. Hence a node that died during the downtime is
 //! reported no later than its failed timeout and the smear after the restore.
 //!
-//! What is learnt of rhythms is not kept. Event sequences go on where the snapshot had them; verdicts after the snapshot
-//! are not in it, so a number may come again: consumers order by epoch first, and the epoch has gone up.
+//! What is learnt of rhythms is not kept: a profile that learns begins anew, with the patience that it has for nodes of which
+//! it knows nothing.
 
 use std::sync::Arc;
 
@@ -22,21 +22,17 @@ use crate::work::Work;
 const SILENCE_DIVISOR: u32 = 3;
 
 impl Engine {
-    /// Shows up to `slots_max` slots of the table from `position` on (0 at first) to `take`; returns where to go on, `None`
-    /// at the end. In pieces, so that no heartbeat waits for the whole table: what changes between two pieces is seen
-    /// as it is then. Nodes that were told to nobody are left out.
+    /// Shows the nodes in up to `slots_max` slots of the table from `position` on (0 at first) to `take`; returns where to go
+    /// on, `None` at the end. In pieces, so that no heartbeat waits for the whole table: what changes between two pieces is
+    /// seen as it is then. Nodes that were told to nobody are left out.
     pub fn snapshot_piece(
         &self,
         position: usize,
         slots_max: usize,
-        mut take: impl FnMut(NodeRecord, Option<&Arc<NodeFacts>>),
+        take: impl FnMut(NodeRecord),
     ) -> Option<usize> {
         let end = self.registry.slot_count().min(position.saturating_add(slots_max));
-        for slot in (position..end).map(SlotIndex::from_position) {
-            if let Some(record) = self.record(slot) {
-                take(record, self.registry.facts(slot));
-            }
-        }
+        self.registry.slots_between(position, end).filter_map(|slot| self.record(slot)).for_each(take);
         (end < self.registry.slot_count()).then_some(end)
     }
 
@@ -60,18 +56,30 @@ impl Engine {
             state,
             is_degraded: node.is_degraded(),
             is_stalled: self.works.of(slot).is_stalled,
+            profile: self.detection.profile(slot).number(),
         })
     }
 
-    /// Takes a node over from a snapshot, without a verdict. Its descriptor, if the snapshot has one, goes to
-    /// `on_descriptor` afterwards. False if the node is known already or there is no room.
-    pub fn restore(&mut self, record: &NodeRecord, smear: Duration) -> bool {
+    /// Takes a node over from an earlier run, without a verdict, with what it told of itself if that is known. How it is
+    /// judged follows from that, not from the record. False if the node is known already or there is no room.
+    pub fn restore(
+        &mut self,
+        record: &NodeRecord,
+        facts: Option<&Arc<NodeFacts>>,
+        round_trip_us: u32,
+        smear: Duration,
+    ) -> bool {
         if self.registry.find(record.node_id).is_some() {
             return false;
         }
         let Some(slot) = self.registry.insert(record.node_id) else { return false };
         self.detection.begin(slot);
         self.works.begin(slot);
+        if let Some(facts) = facts {
+            self.registry.set_facts(slot, Arc::clone(facts));
+            self.detection.describe(slot, &facts.descriptor(round_trip_us));
+            self.detection.set_round_trip(slot, round_trip_us);
+        }
         let interval_ms = self.config.interval_ms_for(record.interval_ms);
         let counted = if matches!(record.state, NodeState::Failed | NodeState::Left) {
             record.silence

@@ -60,9 +60,9 @@ fn a_degraded_node_is_still_known_as_such_after_a_restart_of_the_gateway() {
     let mut fixture = Fixture::new().with_alive_node();
     fixture.beat_with(FIRST, 3, NodeStatus::Degraded);
     let mut records = Vec::new();
-    assert_eq!(fixture.engine.snapshot_piece(0, usize::MAX, |record, _| records.push(record)), None);
+    assert_eq!(fixture.engine.snapshot_piece(0, usize::MAX, |record| records.push(record)), None);
     let mut fixture = Fixture::new();
-    assert!(fixture.engine.restore(&records[0], Duration::ZERO));
+    assert!(fixture.engine.restore(&records[0], None, 0, Duration::ZERO));
     fixture.beat_with(FIRST, 4, NodeStatus::Degraded);
     assert_eq!(fixture.said(), []);
     fixture.beat_with(FIRST, 5, NodeStatus::Ok);

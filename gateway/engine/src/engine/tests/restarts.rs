@@ -9,11 +9,11 @@ fn restarted(old: &Fixture, now_ms: u64) -> Fixture {
     new.engine = Engine::new(&config(16), new.now());
     let (mut records, mut position) = (Vec::new(), Some(0));
     while let Some(from) = position {
-        position = old.engine.snapshot_piece(from, 3, |record, _| records.push(record));
+        position = old.engine.snapshot_piece(from, 3, |record| records.push(record));
     }
     for record in records {
-        assert!(new.engine.restore(&record, Duration::from_millis(500)));
-        assert!(!new.engine.restore(&record, Duration::ZERO), "known already");
+        assert!(new.engine.restore(&record, None, 0, Duration::from_millis(500)));
+        assert!(!new.engine.restore(&record, None, 0, Duration::ZERO), "known already");
     }
     new.engine.check_invariants();
     new

@@ -326,7 +326,8 @@ fn stopping_tells_everything() {
     scene.check_belief();
 }
 
-/// Shows: nodes known from an earlier run count in their zone, and those that had failed are old news.
+/// Shows: nodes known from an earlier run count in their zone, those that had failed are old news, and the numbers of a
+/// node's events go on.
 #[test]
 fn known_nodes_count() {
     let mut scene = Scene::new(PublicationConfig::default(), 1);
@@ -339,8 +340,10 @@ fn known_nodes_count() {
             node_id: NodeId(number),
             state,
             incarnation: Incarnation(1),
+            event_sequence: 7,
             facts: Some(facts),
         };
+        scene.sequences.insert(NodeId(number), 7);
         scene.nodes.insert(NodeId(number), puppet);
         scene.publication.on_known(known, scene.now);
         scene.believed.insert(NodeId(number), (state, Incarnation(1)));
