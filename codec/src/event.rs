@@ -68,7 +68,8 @@ pub struct Event {
     /// Which run of the node.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub incarnation: Option<u32>,
-    /// Counts the events on this node within the epoch, from 1, with no gap: what was suppressed took no number.
+    /// Counts the events on this node, from 1, with no gap, also across epochs: what was suppressed took no number. Begins
+    /// anew when the node was forgotten.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub event_sequence: Option<u32>,
     /// Name of the gateway that decided.
@@ -167,7 +168,7 @@ pub struct Event {
     /// How often the node came back or restarted, as counted by damping.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub flap_count: Option<u32>,
-    /// How long the gateway did not run.
+    /// How long the gateway did not run; in `gateway_started`, at most so long.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pause_us: Option<u64>,
     /// How much was lost: datagrams, or events that a sink did not get.

@@ -52,6 +52,17 @@ pub struct Config {
     pub kafka: Kafka,
     /// What of the verdicts is published, and when.
     pub publication: PublicationConfig,
+    /// What is kept for the next start.
+    pub restart: Restart,
+}
+
+/// What is kept for the next start, and how it is taken over.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Restart {
+    /// Time between two snapshots, at least.
+    pub snapshot_interval: Duration,
+    /// Nodes that are silent at a start are spread over this time.
+    pub smear: Duration,
 }
 
 /// What secures the Kafka port. The files are read by `kafka_security.rs`.

@@ -7,6 +7,7 @@
 //! <data-dir>/stream/log-id    which log this is, made up once; cursors of sinks name it
 //! <data-dir>/sinks/           cursors and dead letters of sinks
 //! <data-dir>/groups/          what Kafka consumer groups have committed (pulsegate-stream)
+//! <data-dir>/snapshot/nodes   how long each node has been silent, for the next start (`restart.rs`)
 //! ```
 //!
 //! A file is written beside its place, forced to disk and renamed over it, so a reader sees the old one or the new
@@ -85,6 +86,12 @@ pub fn groups_dir(data_dir: &Path) -> PathBuf {
 #[must_use]
 pub fn sinks_dir(data_dir: &Path) -> PathBuf {
     data_dir.join("sinks")
+}
+
+/// The file of the snapshot below the data directory.
+#[must_use]
+pub fn snapshot_path(data_dir: &Path) -> PathBuf {
+    data_dir.join("snapshot").join("nodes")
 }
 
 /// The identity of the event log: made up when it is first asked for, and kept beside the log's segments, so that it goes

@@ -36,6 +36,8 @@ pub enum Parcel {
     Departure(Departure),
     /// A node's probe was answered (`prober.rs`): the request, to be made again while the node stays suspect.
     ProbeAnswer(Box<ProbeRequest>),
+    /// A snapshot begins: the shard is to give its part (`restart/writer.rs`).
+    Snapshot(u64),
     /// A descriptor. Boxed: it is rare and large, and the queue's slots are as large as the largest parcel.
     Description(Box<Description>),
 }
@@ -165,16 +167,6 @@ impl Description {
     /// The descriptor that it was copied from.
     #[must_use]
     pub fn descriptor(&self) -> NodeDescriptor<'_> {
-        let facts = &self.facts;
-        NodeDescriptor {
-            name: &facts.name,
-            zone: &facts.zone,
-            labels: facts.labels.iter().map(|(key, value)| (&**key, &**value)).collect(),
-            interval_ms: facts.interval_ms,
-            profile: &facts.profile,
-            services: facts.services.iter().map(|service| &**service).collect(),
-            round_trip_time_us: self.round_trip_time_us,
-            probe: &facts.probe,
-        }
+        self.facts.descriptor(self.round_trip_time_us)
     }
 }

@@ -26,6 +26,7 @@ pub mod operator;
 pub mod outbox;
 pub mod prober;
 pub mod publisher;
+pub mod restart;
 pub mod second_opinion;
 pub mod shard;
 pub mod signal;

@@ -3,6 +3,7 @@
 //! Nothing is counted here. At each scrape the numbers of all shards are copied into a recorder of this module's own,
 //! so two gateways in one process (a test) do not mix, and a gateway that nobody scrapes pays nothing.
 
+mod restart;
 mod sinks;
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,6 +13,7 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusRecorder};
 use pulsegate_codec::RejectReason;
 
 use crate::counters::{Cell, CounterPage, DEFINITIONS, Kind};
+use crate::io::Clock;
 use crate::status::{Observed, PUBLICATION_METRICS};
 
 /// Renders the numbers of one gateway.
@@ -60,6 +62,7 @@ impl MetricsPage {
         self.copy_kafka();
         self.copy_probes();
         self.observed.sinks.iter().for_each(|sink| sinks::copy(sink));
+        restart::copy(&self.observed.restart, Clock::new().unix_us());
         self.copy_publication();
         gauge!("pulsegate_events_waiting").set(as_float(self.observed.events_waiting()));
         gauge!("pulsegate_publish_latency_us_max").set(as_float(read(&stream.publish_latency_us_max)));
@@ -185,6 +188,7 @@ fn describe() {
     describe_kafka();
     describe_counter!("pulsegate_probes_total", "Probes that descriptors name, by what came of them.");
     sinks::describe();
+    restart::describe();
     for (name, _, help) in PUBLICATION_METRICS.into_iter().filter(|(_, _, help)| !help.is_empty()) {
         if name.ends_with("_total") {
             describe_counter!(name, help);

@@ -18,6 +18,7 @@ use crate::io::control_wake::ControlSleep;
 use crate::node_states::NodeStates;
 use crate::operator::{self, Asks};
 use crate::outbox::Outbox;
+use crate::restart::Summary;
 use crate::sinks::losses::Losses;
 use crate::status::StreamGauges;
 
@@ -108,12 +109,18 @@ impl Publisher {
         self.losses = losses;
     }
 
-    /// Writes an event about the gateway itself.
+    /// Writes that the gateway has started, and what it knows of the run before.
     ///
     /// # Errors
     /// When the log cannot be written.
-    pub async fn announce(&mut self, event_type: EventType) -> Result<(), LogError> {
-        self.gather_gateway_event(event_type);
+    pub async fn announce_start(&mut self, known: &Summary) -> Result<(), LogError> {
+        let now_unix_us = self.clock.wall_offset().unix_us(self.clock.now());
+        let mut event = self.announcer.gateway(EventType::GatewayStarted, now_unix_us);
+        if known.latest_unix_us != 0 {
+            event.pause_us = Some(now_unix_us.saturating_sub(known.latest_unix_us));
+            event.members = u32::try_from(known.nodes).ok();
+        }
+        self.records.push(record(&event, self.format));
         self.commit().await
     }
 

@@ -4,6 +4,7 @@
 //! argument; verdicts and parcels leave through bounded queues. The thread around it is `worker.rs`.
 
 mod asking;
+mod memory;
 
 // Addresses are values; sockets are not to be had here.
 use core::net::SocketAddr;
@@ -19,6 +20,8 @@ use crate::outbox::Outbox;
 use crate::second_opinion::Question;
 
 pub use asking::Asking;
+use memory::Memory;
+pub use memory::SNAPSHOT_SLOTS_PER_TURN;
 
 /// Verdicts that a shard holds before it hands them over, once a turn.
 pub const VERDICTS_PER_TURN_MAX: usize = 16_384;
@@ -46,6 +49,7 @@ pub struct Shard {
     asking: Asking,
     /// Verdicts of those that wait which the second opinion has seen.
     asked_for: usize,
+    memory: Memory,
     tally: Tally,
 }
 
@@ -74,6 +78,7 @@ impl Shard {
             handed_over: 0,
             asking: Asking::default(),
             asked_for: 0,
+            memory: Memory::default(),
             tally: Tally::default(),
         }
     }
@@ -196,6 +201,7 @@ impl Shard {
                 Parcel::Departure(departure) => {
                     self.engine.on_departure(departure, now, &mut self.verdicts);
                 }
+                Parcel::Snapshot(number) => self.begin_snapshot(number),
             }
         }
         self.take_own(now);

@@ -10,6 +10,7 @@ use serde::Serialize;
 use crate::config::Detector;
 use crate::counters::{Cell, CounterPage, sum, sum_rejected};
 use crate::prober::ProbeCounters;
+use crate::restart::gauges::RestartGauges;
 use crate::sinks::progress::{SinkProgress, SinkStatus};
 
 /// Numbers of the control thread. One writer, the publisher; relaxed for the same reason as [`CounterPage`].
@@ -129,6 +130,8 @@ pub struct Observed {
     pub probes: Arc<ProbeCounters>,
     /// What the sinks have done.
     pub sinks: Arc<[Arc<SinkProgress>]>,
+    /// What was taken over at the start, and how the snapshots go.
+    pub restart: Arc<RestartGauges>,
 }
 
 /// The answer to `GET /v1/status`.

@@ -5,6 +5,7 @@
 //!   │   read the clock once
 //!   │   take datagrams ─▶ shard        take parcels ─▶ shard
 //!   │   deadline due? drain the socket and the mailbox first, then let it pass
+//!   │   snapshot under way? copy a piece of the table
 //!   │   hand verdicts over, wake peers, copy the counters out
 //!   └───┘
 //! ```
@@ -26,6 +27,9 @@ use crate::shard::{PARCELS_PER_TURN_MAX, Shard};
 
 /// How long a worker waits when verdicts found no room, before it offers them again.
 pub const HELD_UP_WAIT: Duration = Duration::from_millis(1);
+
+/// How long a worker waits at most between two pieces of a snapshot.
+pub const SNAPSHOT_PIECE_WAIT: Duration = Duration::from_millis(1);
 
 /// A time in which the shard did not run counts as a pause, and moves deadlines, from this length on: well above what
 /// a busy machine does to a thread, well below any sensible timeout.
@@ -103,6 +107,7 @@ impl Worker {
             self.shard.on_tick(horizon);
         }
         self.ask();
+        self.shard.take_snapshot_piece();
         self.finish_turn();
         Ok(())
     }
@@ -185,6 +190,8 @@ impl Worker {
             Some(Duration::ZERO)
         } else if self.shard.is_held_up() {
             Some(HELD_UP_WAIT)
+        } else if self.shard.is_taking_snapshot() {
+            Some(until_deadline.map_or(SNAPSHOT_PIECE_WAIT, |wait| wait.min(SNAPSHOT_PIECE_WAIT)))
         } else {
             until_deadline
         };

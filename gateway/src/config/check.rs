@@ -12,8 +12,8 @@ use pulsegate_engine::detector::{Profile, Profiles};
 use super::kafka::{self, OpenKafka};
 use super::limits::{self, defaults};
 use super::profiles::{self, DefaultProfile, ProfileError};
-use super::raw::{RawConfig, RawDetector, RawKafka, RawListen, RawShards};
-use super::{Config, Detector, Listen, Probe, Shards};
+use super::raw::{RawConfig, RawDetector, RawKafka, RawListen, RawRestart, RawShards};
+use super::{Config, Detector, Listen, Probe, Restart, Shards};
 
 /// What is wrong with the configuration. Every message names the key, its value, the bound and what to do.
 #[derive(Debug, thiserror::Error)]
@@ -143,7 +143,19 @@ pub(super) fn check(raw: RawConfig) -> Result<Config, ConfigError> {
         stream: stream::check(&raw.stream)?,
         kafka: kafka::settings(&raw.kafka),
         sinks: super::sinks::check(raw.sinks)?,
+        restart: check_restart(&raw.restart)?,
     })
+}
+
+fn check_restart(raw: &RawRestart) -> Result<Restart, ConfigError> {
+    let interval_s = ranged(
+        "restart.snapshot-interval-s",
+        raw.snapshot_interval_s,
+        defaults::SNAPSHOT_INTERVAL_S,
+        limits::SNAPSHOT_INTERVAL_S,
+    )?;
+    let smear_ms = ranged("restart.smear-ms", raw.smear_ms, defaults::SMEAR_MS, limits::SMEAR_MS)?;
+    Ok(Restart { snapshot_interval: Duration::from_secs(interval_s), smear: Duration::from_millis(smear_ms) })
 }
 
 fn check_name(name: Option<String>) -> Result<String, ConfigError> {

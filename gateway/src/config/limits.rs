@@ -25,6 +25,11 @@ pub const PARTITIONS: RangeInclusive<u64> = 1..=64;
 /// `stream.retention-hours`: 0 keeps everything, ten years at most.
 pub const RETENTION_HOURS: RangeInclusive<u64> = 0..=87_600;
 
+/// Seconds between two snapshots.
+pub const SNAPSHOT_INTERVAL_S: RangeInclusive<u64> = 1..=3_600;
+/// Milliseconds over which nodes are spread that are silent at a start.
+pub const SMEAR_MS: RangeInclusive<u64> = 0..=60_000;
+
 /// Segment size in bytes.
 pub const SEGMENT_BYTES: RangeInclusive<u64> = 1_048_576..=2_147_483_648;
 /// Time between two forced writes, where they are timed, in milliseconds.
@@ -80,6 +85,10 @@ pub mod defaults {
     pub const PARTITIONS: u64 = 4;
     /// 64 MiB: a hundred thousand events or so.
     pub const SEGMENT_BYTES: u64 = 67_108_864;
+    /// A node that was silent when the gateway ended has been so for a few seconds more or less.
+    pub const SNAPSHOT_INTERVAL_S: u64 = 5;
+    /// A million nodes in a hundred ticks of ten thousand.
+    pub const SMEAR_MS: u64 = 1_000;
     /// 1 GiB a partition.
     pub const RETENTION_BYTES: u64 = 1_073_741_824;
 }

@@ -46,6 +46,18 @@ pub struct RawConfig {
     pub correlation: RawCorrelation,
     /// `[damping]`
     pub damping: RawDamping,
+    /// `[restart]`
+    pub restart: RawRestart,
+}
+
+/// `[restart]`
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct RawRestart {
+    /// `snapshot-interval-s`
+    pub snapshot_interval_s: Option<u64>,
+    /// `smear-ms`
+    pub smear_ms: Option<u64>,
 }
 
 /// `[kafka]`

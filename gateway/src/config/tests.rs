@@ -46,6 +46,12 @@ fn capacity_zero_is_refused_with_its_range() {
 }
 
 #[test]
+fn snapshots_out_of_range_are_refused() {
+    check_refused("[restart]\nsnapshot-interval-s = 0", &["restart.snapshot-interval-s", "= 0", "1 to 3600"]);
+    check_refused("[restart]\nsmear-ms = 60_001", &["restart.smear-ms", "60001", "0 to 60000"]);
+}
+
+#[test]
 fn open_network_must_be_asked_for() {
     check_refused(
         "[listen]\nheartbeats = \"0.0.0.0:7400\"",

@@ -5,7 +5,6 @@ use std::net::TcpListener;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use pulsegate_codec::event::EventType;
 use pulsegate_engine::Publication;
 use pulsegate_stream::kafka::Security;
 use pulsegate_stream::{LogView, Storage};
@@ -25,11 +24,14 @@ use crate::io::{Clock, ReceiverKind};
 use crate::node_states::NodeStates;
 use crate::prober::{self, ProbeDesk};
 use crate::publisher::Publisher;
+use crate::restart::Recovered;
+use crate::restart::gauges::RestartGauges;
+use crate::restart::writer::{SnapshotDesk, SnapshotPlan, SnapshotWriter};
 use crate::sinks::committed::{self, Committed};
 use crate::sinks::losses::Losses;
 use crate::sinks::{Sinks, Surroundings};
 use crate::status::{Facts, NamedPage, Observed, StreamGauges};
-use crate::{admin, kafka_security, operator, tcp};
+use crate::{admin, kafka_security, operator, restart, tcp};
 
 /// Runs the gateway from its open sockets to its last event.
 pub(super) async fn serve(
@@ -52,29 +54,37 @@ pub(super) async fn serve(
         epoch: data_dir::begin_epoch(&config.data_dir)?,
     };
     let desk = ProbeDesk::new().map_err(system("creating an eventfd"))?;
-    let mut shards = Shards::start(config, reception.kind, listeners.heartbeats, clock, &control, &desk)?;
+    let snapshots = SnapshotDesk::new().map_err(system("creating an eventfd"))?;
+    let (known, publication) = take_over(config, &logs, clock);
+    let (sockets, nodes) = (listeners.heartbeats, (known.shards, &snapshots));
+    let mut shards = Shards::start(config, reception.kind, sockets, clock, &control, &desk, nodes)?;
     let tcp_page = Arc::new(CounterPage::default());
     let mut observed = observe(config, &reception, endpoints.epoch, &shards, &tcp_page);
     observed.probes = desk.counters();
     observed.sinks = sinks.running.progress();
+    observed.restart = Arc::new(RestartGauges::new(known.summary));
+    let of_restart = (snapshots, logs.events.view(), Arc::clone(&observed.restart));
+    let snapshots = snapshot_writer(config, endpoints.epoch, of_restart, &shards, clock);
     let announcer = Announcer::new(config.name.clone(), endpoints.epoch, config.profiles.clone());
     let gauges = Arc::clone(&observed.stream);
     let kafka_counters = Arc::clone(&observed.kafka);
     tracing::info!(security = %kafka_security::describe(&security), "Kafka port");
     let port = kafka::Port { address: endpoints.kafka, security, counters: kafka_counters };
     let kafka = kafka::server(config, storage, logs.topics(), port, clock).await?;
-    let publication = Publication::new(config.publication.clone(), config.shards.count);
     let form = (logs.sync, config.stream.values);
     let logs = (logs.events, NodeStates::new(logs.nodes));
     let (desk_of_operators, asks) = operator::desk();
     let verdicts_and_asks = (shards.outboxes(), asks);
     let mut publisher = Publisher::new(announcer, logs, form, verdicts_and_asks, gauges, clock, publication);
     publisher.announce_losses(losses);
-    publisher.announce(EventType::GatewayStarted).await?;
+    publisher.announce_start(&known.summary).await?;
     let admin = spawn(listeners.admin, |listener| admin::serve(listener, observed, desk_of_operators))?;
     let kafka = spawn(listeners.kafka, |listener| kafka.serve(listener))?;
     let tcp = spawn(listeners.heartbeats_tcp, |listener| tcp::serve(listener, shards.mailboxes(), tcp_page))?;
     let prober = tokio::task::spawn_local(prober::serve(desk, config.probe.reach, shards.mailboxes()));
+    let snapshots = tokio::task::spawn_local(snapshots.serve());
+    let tasks = [admin.abort_handle(), kafka.abort_handle(), tcp.abort_handle()];
+    let tasks = tasks.into_iter().chain([prober.abort_handle(), snapshots.abort_handle()]);
     let signals = Signals::listen()?;
     data_dir::write_endpoints(&config.data_dir, &endpoints)?;
     announce_ready(config, &endpoints, &reception);
@@ -85,16 +95,38 @@ pub(super) async fn serve(
         published = publisher.run(&sleeper, &running) => published,
         never = signals.stop_and_wait(shards.stopper()) => match never {},
     };
-    admin.abort();
-    kafka.abort();
-    tcp.abort();
-    prober.abort();
+    tasks.for_each(|task| task.abort());
     data_dir::remove_endpoints(&config.data_dir);
     shards.join()?;
     sinks.stop().await;
     published?;
     tracing::info!("stopped; every event is on disk");
     Ok(())
+}
+
+/// What is known of earlier runs, and a publication that knows it.
+fn take_over(config: &Config, logs: &Logs, clock: Clock) -> (Recovered, Publication) {
+    let known = restart::recover(config, &logs.events.view(), &logs.nodes.view());
+    let mut publication = Publication::new(config.publication.clone(), config.shards.count);
+    known.introduce_to(&mut publication, clock.now());
+    (known, publication)
+}
+
+fn snapshot_writer(
+    config: &Config,
+    epoch: u64,
+    (desk, events, gauges): (SnapshotDesk, Rc<LogView>, Arc<RestartGauges>),
+    shards: &Shards,
+    clock: Clock,
+) -> SnapshotWriter {
+    let profiles = config.profiles.detectors().iter();
+    let plan = SnapshotPlan {
+        path: data_dir::snapshot_path(&config.data_dir),
+        interval: config.restart.snapshot_interval,
+        epoch,
+        profiles: profiles.map(|detector| detector.profile().name.to_string()).collect(),
+    };
+    SnapshotWriter::new(plan, desk, shards.mailboxes(), events, gauges, clock)
 }
 
 /// The sinks, and the task that tells them what is committed.
@@ -176,6 +208,7 @@ fn observe(
         kafka: Arc::default(),
         probes: Arc::default(),
         sinks: Arc::default(),
+        restart: Arc::default(),
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver as Incoming, Sender as Outgoing, channel};
 use std::thread::JoinHandle;
 
-use pulsegate_engine::EngineConfig;
+use pulsegate_engine::{Duration, EngineConfig};
 
 use super::GatewayError;
 use crate::config::{Config, ProbeReach};
@@ -19,9 +19,11 @@ use crate::io::control_wake::ControlWake;
 use crate::io::{Receiver, ReceiverConfig, ReceiverError, ReceiverKind, SocketGroup, WakeHandle};
 use crate::outbox::Outbox;
 use crate::prober::ProbeDesk;
+use crate::restart::RestoredNode;
+use crate::restart::writer::SnapshotDesk;
 use crate::second_opinion::Inquiries;
 use crate::shard::{Asking, Shard};
-use crate::worker::{Worker, WorkerShared};
+use crate::worker::{PAUSE_MIN, Worker, WorkerShared};
 
 /// All shard threads.
 #[derive(Debug)]
@@ -63,6 +65,7 @@ impl Shards {
         clock: Clock,
         control: &ControlWake,
         desk: &ProbeDesk,
+        (known, snapshots): (Vec<Vec<RestoredNode>>, &SnapshotDesk),
     ) -> Result<Self, GatewayError> {
         let count = config.shards.count;
         let pages: Arc<[_]> = (0..count).map(|_| Arc::new(CounterPage::default())).collect();
@@ -71,7 +74,7 @@ impl Shards {
         let stop = Arc::new(AtomicBool::new(false));
         let mut threads = Vec::with_capacity(count);
         let mut opened = Vec::with_capacity(count);
-        for (index, socket) in sockets.sockets.into_iter().enumerate() {
+        for (index, (socket, known)) in sockets.sockets.into_iter().zip(known).enumerate() {
             let (opened_sender, opened_receiver) = channel();
             let (mailboxes_sender, mailboxes_receiver) = channel();
             let start = ShardStart {
@@ -89,6 +92,9 @@ impl Shards {
                 },
                 running: Arc::clone(&running),
                 asking: asking(config, desk),
+                known,
+                smear: config.restart.smear,
+                snapshots: snapshots.clone(),
             };
             let thread = std::thread::Builder::new()
                 .name(format!("shard-{index}"))
@@ -171,6 +177,10 @@ struct ShardStart {
     shared: WorkerShared,
     running: Arc<AtomicUsize>,
     asking: Asking,
+    /// Nodes of the run before, and over how long those of them that are silent are spread.
+    known: Vec<RestoredNode>,
+    smear: Duration,
+    snapshots: SnapshotDesk,
 }
 
 impl ShardStart {
@@ -199,8 +209,16 @@ impl ShardStart {
         let Ok(mailboxes) = mailboxes.recv() else { return Ok(()) };
         ended.stopper =
             Some(Stopper { stop: Arc::clone(&self.shared.stop), mailboxes: Arc::clone(&mailboxes) });
-        let shard = Shard::new(self.index, &self.engine_config, mailboxes, self.outbox, self.clock.now())
-            .with_second_opinion(self.asking);
+        let began_at = self.clock.now();
+        let mut shard = Shard::new(self.index, &self.engine_config, mailboxes, self.outbox, began_at)
+            .with_second_opinion(self.asking)
+            .with_memory(self.snapshots);
+        shard.restore(self.known, self.smear, began_at);
+        let now = self.clock.now();
+        if now.since(began_at) >= PAUSE_MIN {
+            // What was sent meanwhile lies in the socket; nobody has been silent for that long.
+            shard.on_pause(now.since(began_at), now);
+        }
         Worker::new(shard, receiver, self.clock, self.shared).run()
     }
 }

@@ -11,7 +11,10 @@ use pulsegate::data_dir::{self, Endpoints};
 use pulsegate::gateway::EVENTS_TOPIC;
 use pulsegate_codec::encode::Compression;
 use pulsegate_codec::event::Event;
-use pulsegate_codec::{BatchEncoder, Heartbeat, Incarnation, NodeDescriptor, NodeId, SenderId, Sequence};
+use pulsegate_codec::{
+    BatchEncoder, Departure, DepartureReason, Heartbeat, Incarnation, NodeDescriptor, NodeId, SenderId,
+    Sequence,
+};
 use pulsegate_loadgen::RunOptions;
 use pulsegate_stream::LogReader;
 use serde_json::Value;
@@ -68,10 +71,20 @@ impl Gateway {
         Self::start_at(data_dir, "127.0.0.1:0", settings)
     }
 
+    /// Starts a gateway where another one was.
+    pub fn start_again(data_dir: &Path, addresses: &Endpoints, settings: &str) -> Self {
+        let Endpoints { heartbeats, admin, kafka, .. } = addresses;
+        Self::start_on(data_dir, [&heartbeats.to_string(), &admin.to_string(), &kafka.to_string()], settings)
+    }
+
     /// The same with another address for heartbeats.
     pub fn start_at(data_dir: &Path, heartbeats: &str, settings: &str) -> Self {
+        Self::start_on(data_dir, [heartbeats, "127.0.0.1:0", "127.0.0.1:0"], settings)
+    }
+
+    fn start_on(data_dir: &Path, [heartbeats, admin, kafka]: [&str; 3], settings: &str) -> Self {
         let text = format!(
-            "{settings}\n[listen]\nheartbeats = \"{heartbeats}\"\nadmin = \"127.0.0.1:0\"\nkafka = \"127.0.0.1:0\"\n"
+            "{settings}\n[listen]\nheartbeats = \"{heartbeats}\"\nadmin = \"{admin}\"\nkafka = \"{kafka}\"\n"
         );
         Self::spawn(data_dir, &mut serve(data_dir, &text))
     }
@@ -263,6 +276,19 @@ impl Relay {
         let mut frame = Vec::new();
         self.encoder.finish(u64::from(self.sequence), 0, &mut frame).unwrap();
         frame
+    }
+
+    /// A node's goodbye.
+    pub fn leave(&mut self, name: &str) {
+        self.encoder.departure(Departure {
+            node_id: NodeId::from_name(name),
+            incarnation: Incarnation(1),
+            sequence: Sequence(self.sequence),
+            reason: DepartureReason::Shutdown,
+            expected_return_ms: 0,
+        });
+        let frame = self.frame(&[], false);
+        self.socket.send(&frame).unwrap();
     }
 
     /// Nodes that are introduced from now on name this as what to ask when they fall silent.

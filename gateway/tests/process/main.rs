@@ -16,4 +16,5 @@ mod judged;
 mod operator;
 mod protected;
 mod refusals;
+mod restart;
 mod without_io_uring;

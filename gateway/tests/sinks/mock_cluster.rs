@@ -133,7 +133,7 @@ fn killed_gateway_sends_what_was_under_way_again() {
     for round in 0..4 {
         let gateway = Gateway::start(directory.path(), &target.settings());
         let mut fleet = Fleet::new(&gateway);
-        // Nodes that no gateway knows: one that starts anew knows none.
+        // Nodes that no gateway knows.
         fleet.beat(round * 2_000..(round + 1) * 2_000, 1);
         eventually("some events are delivered", || {
             (gateway.metric("pulsegate_sink_delivered_total") > 1_500).then_some(())
