@@ -140,7 +140,7 @@ impl Announcer {
         event.event_sequence = Some(verdict.event_sequence);
         event.shard = u32::try_from(shard).ok();
         event.previous = Some(verdict.previous.label().into());
-        event.state = state_after(verdict.kind).map(Into::into);
+        event.state = state_after(verdict).map(Into::into);
         event.interval_ms = Some(evidence.interval_ms);
         event.suspect_timeout_ms = Some(milliseconds(evidence.terms.suspect_timeout));
         event.failed_timeout_ms = Some(milliseconds(evidence.terms.failed_timeout));
@@ -167,6 +167,9 @@ impl Announcer {
             event.progress = Some(progress);
             event.pending = Some(pending);
         }
+        if let VerdictKind::MaintenanceStarted { length, .. } = verdict.kind {
+            event.expected_return_ms = Some(milliseconds(length));
+        }
         if let VerdictKind::Left { reason, expected_return_ms } = verdict.kind {
             event.reason = Some(departure_reason_word(reason).into());
             event.expected_return_ms = Some(expected_return_ms).filter(|milliseconds| *milliseconds != 0);
@@ -192,24 +195,21 @@ const fn event_type(kind: VerdictKind) -> EventType {
         VerdictKind::Degraded => EventType::Degraded,
         VerdictKind::Healthy => EventType::Healthy,
         VerdictKind::Stalled { .. } => EventType::Stalled,
+        VerdictKind::MaintenanceStarted { .. } => EventType::MaintenanceStarted,
+        VerdictKind::MaintenanceEnded { .. } => EventType::MaintenanceEnded,
         VerdictKind::Progressing { .. } => EventType::Progressing,
     }
 }
 
 /// Where the node stands after it; `None` when it is no longer known.
-const fn state_after(kind: VerdictKind) -> Option<&'static str> {
-    let state = match kind {
-        VerdictKind::Joined
-        | VerdictKind::Recovered
-        | VerdictKind::Restarted
-        | VerdictKind::Degraded
-        | VerdictKind::Healthy
-        | VerdictKind::Stalled { .. }
-        | VerdictKind::Progressing { .. } => NodeState::Alive,
+const fn state_after(verdict: &Verdict) -> Option<&'static str> {
+    let state = match verdict.kind {
+        VerdictKind::Joined | VerdictKind::Recovered | VerdictKind::Restarted => NodeState::Alive,
         VerdictKind::Suspected => NodeState::Suspect,
         VerdictKind::Failed => NodeState::Failed,
         VerdictKind::Left { .. } => NodeState::Left,
         VerdictKind::Forgotten => return None,
+        _ => verdict.previous,
     };
     Some(state.label())
 }

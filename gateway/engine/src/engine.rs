@@ -48,6 +48,7 @@ mod descriptor;
 mod expiry;
 mod heartbeat;
 mod invariants;
+mod maintenance;
 mod protection;
 mod restart;
 
@@ -55,6 +56,7 @@ use std::collections::{HashMap, VecDeque};
 
 use pulsegate_codec::{Departure, Heartbeat, Incarnation, NodeDescriptor, NodeId, Sequence};
 
+use self::maintenance::Maintenance;
 pub use crate::config::EngineConfig;
 pub use crate::counters::{EngineCounters, NodeCounts};
 use crate::detection::Detection;
@@ -83,6 +85,8 @@ pub struct Engine {
     samples_from: Timestamp,
     listening: Listening,
     works: Works,
+    /// Nodes that are not judged by their silence now.
+    maintenance: HashMap<SlotIndex, Maintenance>,
     /// Until when suspect nodes that answered a probe are not called failed.
     answers: HashMap<SlotIndex, Timestamp>,
     wheel: Wheel,
@@ -101,6 +105,8 @@ pub struct NodeView {
     pub state: NodeState,
     /// It says of itself that it should not be relied on.
     pub is_degraded: bool,
+    /// It is not judged by its silence now.
+    pub is_in_maintenance: bool,
     /// It beats and gets nothing done.
     pub is_stalled: bool,
     /// It is suspect or failed, and has been heard once since.
@@ -143,6 +149,7 @@ impl Engine {
             samples_from: now,
             listening: Listening::default(),
             works: Works::default(),
+            maintenance: HashMap::new(),
             answers: HashMap::with_capacity(PROBE_ANSWERS_KEPT_MAX),
             wheel: Wheel::new(config.nodes_max, ticks.reached(now)),
             departures_postponed: VecDeque::with_capacity(DEPARTURES_POSTPONED_MAX),
@@ -269,6 +276,7 @@ impl Engine {
             node_id: node.id,
             state: self.registry.state(slot)?,
             is_degraded: node.is_degraded(),
+            is_in_maintenance: self.maintenance.contains_key(&slot),
             is_stalled: self.works.of(slot).is_stalled,
             is_returning: node.is_returning(),
             incarnation: node.incarnation,
@@ -297,6 +305,9 @@ impl Engine {
 
     /// When something happens to the node in this state if it stays silent.
     fn deadline(&self, slot: SlotIndex, state: NodeState) -> Timestamp {
+        if let Some(maintenance) = self.maintenance_of(slot) {
+            return maintenance.until;
+        }
         match state {
             NodeState::New => self.deadlines(slot).failed,
             NodeState::Failed if self.registry.node(slot).is_returning() => self.deadlines(slot).failed,
@@ -315,7 +326,7 @@ impl Engine {
     /// teaches by beating on can bring the deadline forward. A heartbeat only writes down what it teaches; it cannot
     /// come before now, so the deadline that follows from it is not before the shortest timeout from now.
     fn look_by(&self, slot: SlotIndex, state: NodeState, deadline: Timestamp) -> Timestamp {
-        if state != NodeState::Alive || !self.detection.learns() {
+        if state != NodeState::Alive || !self.detection.learns() || self.maintenance_of(slot).is_some() {
             return deadline;
         }
         let shortest = self.detection.shortest(slot, self.registry.node(slot).interval_ms());

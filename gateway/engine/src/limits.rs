@@ -68,6 +68,9 @@ pub const PAUSES_KEPT_MAX: usize = 16;
 /// A node is never given more than so many times its timeout because the kernel dropped datagrams.
 pub const DROP_TIMEOUT_FACTOR: u32 = 2;
 
+/// Longest maintenance: what is asked for beyond is cut to it.
+pub const MAINTENANCE_MAX: Duration = Duration::from_hours(30 * 24);
+
 /// Suspect nodes whose answers to a probe are kept at most. Answers of more nodes change nothing and are counted.
 pub const PROBE_ANSWERS_KEPT_MAX: usize = 4_096;
 

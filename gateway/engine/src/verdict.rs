@@ -71,6 +71,18 @@ pub enum VerdictKind {
         /// How much work waits.
         pending: u32,
     },
+    /// The node is not judged by its silence until a time is over: it said so with its goodbye, or an operator did.
+    MaintenanceStarted {
+        /// How long that is.
+        length: Duration,
+        /// Whether an operator said so.
+        by_operator: bool,
+    },
+    /// That time is over, or the node is back, or the operator says so.
+    MaintenanceEnded {
+        /// Whether an operator had begun it.
+        by_operator: bool,
+    },
     /// It moves on, or nothing is pending any more.
     Progressing {
         /// Its counter of work done.
@@ -81,10 +93,18 @@ pub enum VerdictKind {
 }
 
 impl VerdictKind {
-    /// Whether this tells of an alive node's condition and moves it to no other state.
+    /// Whether this tells of a node's condition and moves it to no other state.
     #[must_use]
     pub const fn is_condition(self) -> bool {
-        matches!(self, Self::Degraded | Self::Healthy | Self::Stalled { .. } | Self::Progressing { .. })
+        matches!(
+            self,
+            Self::Degraded
+                | Self::Healthy
+                | Self::Stalled { .. }
+                | Self::Progressing { .. }
+                | Self::MaintenanceStarted { .. }
+                | Self::MaintenanceEnded { .. }
+        )
     }
 
     /// The word used for the event's type.
@@ -100,6 +120,8 @@ impl VerdictKind {
             Self::Forgotten => "forgotten",
             Self::Degraded => "degraded",
             Self::Healthy => "healthy",
+            Self::MaintenanceStarted { .. } => "maintenance_started",
+            Self::MaintenanceEnded { .. } => "maintenance_ended",
             Self::Stalled { .. } => "stalled",
             Self::Progressing { .. } => "progressing",
         }

@@ -66,5 +66,6 @@ impl Engine {
         // Forgetting may come sooner than the deadline that the node is armed for.
         let deadline = self.deadline(slot, NodeState::Left);
         self.arm_no_later(slot, deadline);
+        self.note_planned_absence(slot, &departure, verdicts);
     }
 }

@@ -81,6 +81,11 @@ impl Engine {
             self.counters.wheel_entries_rearmed += 1;
         }
         while deadline <= horizon && verdicts.room() > 0 {
+            if self.maintenance_of(slot).is_some() {
+                self.end_maintenance(slot, Some(deadline), verdicts);
+                deadline = self.deadline(slot, state);
+                continue;
+            }
             let Some((next, kind)) = self.after_silence(slot, state) else {
                 self.counters.new_nodes_never_confirmed += 1;
                 self.registry.remove(slot);

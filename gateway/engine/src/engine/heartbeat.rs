@@ -75,6 +75,12 @@ impl Engine {
         verdicts: &mut Verdicts,
     ) {
         let is_down = matches!(state, NodeState::Suspect | NodeState::Failed);
+        if is_down && novelty == Novelty::SameRun && self.is_held_by_operator(slot) {
+            // A sign of life, and no way back.
+            self.note_heartbeat(slot, heartbeat);
+            self.detection.skip_next_gap(slot);
+            return;
+        }
         if is_down && novelty == Novelty::SameRun && !self.registry.node(slot).is_returning() {
             self.take_first_of_return(slot, state, heartbeat);
             return;
@@ -114,6 +120,9 @@ impl Engine {
         }
         self.note_heartbeat(slot, heartbeat);
         self.stand_still_from_now(slot);
+        if next == NodeState::Alive {
+            self.end_planned_absence(slot, verdicts);
+        }
         // A failed or left node may be armed for much later than a living one needs.
         let look_by = self.look_by(slot, NodeState::Alive, self.deadlines(slot).suspect);
         self.arm_no_later(slot, look_by);

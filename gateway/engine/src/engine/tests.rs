@@ -9,6 +9,7 @@ mod conditions;
 mod deadlines;
 mod departures;
 mod learning;
+mod maintenance;
 mod pressure;
 mod protection;
 mod restarts;
@@ -59,7 +60,7 @@ impl Fixture {
             node_id: NodeId(1),
             incarnation,
             sequence: Sequence(sequence),
-            reason: DepartureReason::Maintenance,
+            reason: DepartureReason::Shutdown,
             expected_return_ms: 9_000,
         };
         self.engine.on_departure(departure, self.now(), &mut self.verdicts);

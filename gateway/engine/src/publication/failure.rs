@@ -155,6 +155,8 @@ const fn ends_silence(kind: VerdictKind) -> bool {
         | VerdictKind::Degraded
         | VerdictKind::Healthy
         | VerdictKind::Stalled { .. }
+        | VerdictKind::MaintenanceStarted { .. }
+        | VerdictKind::MaintenanceEnded { .. }
         | VerdictKind::Progressing { .. } => false,
     }
 }

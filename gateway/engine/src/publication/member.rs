@@ -31,6 +31,8 @@ impl View {
             VerdictKind::Degraded
             | VerdictKind::Healthy
             | VerdictKind::Stalled { .. }
+            | VerdictKind::MaintenanceStarted { .. }
+            | VerdictKind::MaintenanceEnded { .. }
             | VerdictKind::Progressing { .. } => Some(verdict.previous),
         };
         Self { state, incarnation: verdict.incarnation }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pulsegate_engine::Verdict;
+use pulsegate_engine::{Verdict, VerdictKind};
 
 /// Nanoseconds that deadlines may be apart whose timeouts are about this long: two microseconds and a hundred-thousandth
 /// for the timeout itself, and as much again twice, where it is widened or made of two.
@@ -10,7 +10,7 @@ pub(crate) fn leeway(timeout: Duration) -> u64 {
     3 * (2_000 + u64::try_from(timeout.as_nanos()).unwrap() / 100_000)
 }
 
-/// The same verdict, but for deadline and timeouts, which may be apart by a little, and mean and deviation,
+/// The same verdict, but for deadline, timeouts and the length of a maintenance, which may be apart by a little, and mean and deviation,
 /// which may by as much of theirs.
 pub(crate) fn assert_agree(given: &Verdict, expected: &Verdict) {
     let leeway = leeway(expected.evidence.terms.failed_timeout);
@@ -35,6 +35,14 @@ pub(crate) fn assert_agree(given: &Verdict, expected: &Verdict) {
         .into_iter()
         .filter_map(|(theirs, ours)| theirs.zip(ours))
         .all(|(theirs, ours)| near(theirs.into(), ours.into(), 20 + u64::from(ours) / 20_000));
+    if let (
+        VerdictKind::MaintenanceStarted { length: theirs, .. },
+        VerdictKind::MaintenanceStarted { length: ours, .. },
+    ) = (given.kind, &mut taken_over.kind)
+        && near(nanoseconds(theirs), nanoseconds(*ours), leeway)
+    {
+        *ours = theirs;
+    }
     if timeouts_agree && deadlines_agree && moments_agree {
         let evidence = &mut taken_over.evidence;
         evidence.deadline = ours.deadline.and(theirs.deadline);

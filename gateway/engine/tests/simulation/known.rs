@@ -28,6 +28,7 @@ pub(crate) struct Known {
     /// When it was last seen to move, or to have nothing to do.
     pub(crate) moved_at: u64,
     pub(crate) is_stalled: bool,
+    pub(crate) maintenance: Option<Maintenance>,
     pub(crate) facts: Option<Arc<NodeFacts>>,
     /// Place of its profile.
     pub(crate) profile: usize,
@@ -40,6 +41,15 @@ pub(crate) struct Known {
     pub(crate) answer_leeway: u64,
     /// What follows from the above, until one of them changes.
     pub(crate) timeouts: Cell<Option<Naive>>,
+}
+
+/// A time in which a node is not judged by its silence.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Maintenance {
+    pub(crate) until: u64,
+    pub(crate) by_operator: bool,
+    /// How far the engine's end may be from this one: the grace of a goodbye is a learnt timeout.
+    pub(crate) leeway: u64,
 }
 
 impl Known {
@@ -55,6 +65,7 @@ impl Known {
             is_returning: false,
             was_heard: false,
             is_degraded: false,
+            maintenance: None,
             progress: None,
             moved_at: 0,
             is_stalled: false,
@@ -114,6 +125,18 @@ impl Known {
         self.sequence = self.sequence.max(sequence);
     }
 
+    /// A heartbeat while an operator holds it down.
+    pub(crate) fn hear_in_maintenance(&mut self, config: &EngineConfig, now: u64, sequence: u32) {
+        self.learn(self.learns(config), Lesson::Skip);
+        self.last_seen = now;
+        self.sequence = self.sequence.max(sequence);
+    }
+
+    /// Heartbeats do not bring it back.
+    pub(crate) fn is_held_by_operator(&self) -> bool {
+        self.maintenance.is_some_and(|maintenance| maintenance.by_operator)
+    }
+
     /// Nothing can happen to it any more but that.
     pub(crate) fn waits_to_be_forgotten(&self) -> bool {
         matches!(self.state, NodeState::Failed | NodeState::Left) && !self.is_returning
@@ -121,6 +144,7 @@ impl Known {
 
     /// Whether what time does to it next is told to nobody.
     pub(crate) fn settles_quietly(&self) -> bool {
-        self.state == NodeState::New || (self.state == NodeState::Failed && self.is_returning)
+        self.maintenance.is_none()
+            && (self.state == NodeState::New || (self.state == NodeState::Failed && self.is_returning))
     }
 }

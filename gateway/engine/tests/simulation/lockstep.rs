@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use pulsegate_codec::{Departure, Heartbeat, NodeDescriptor, NodeId};
 use pulsegate_engine::limits::{PAUSES_KEPT_MAX, WHEEL_ENTRIES_PER_CALL_MAX};
-use pulsegate_engine::{Engine, EngineConfig, EngineCounters, NodeState, Timestamp, Verdict, Verdicts};
+use pulsegate_engine::{
+    Engine, EngineConfig, EngineCounters, NodeState, Timestamp, Verdict, VerdictKind, Verdicts,
+};
 
 use crate::agreement::assert_agree;
 use crate::oracle::{Counted, Oracle, Sure};
@@ -54,8 +56,18 @@ impl Lockstep {
         let mut expected = Vec::new();
         for heartbeat in heartbeats {
             if let Some(verdict) = self.oracle.heartbeat(heartbeat, self.now, room > 0) {
+                let has_joined = matches!(
+                    verdict.kind,
+                    VerdictKind::Joined | VerdictKind::Restarted | VerdictKind::Recovered
+                );
                 expected.push(verdict);
                 room -= 1;
+                if has_joined
+                    && let Some(verdict) = self.oracle.end_of_absence(heartbeat.node_id, self.now, room > 0)
+                {
+                    expected.push(verdict);
+                    room -= 1;
+                }
             }
             let conditions = self.oracle.conditions(heartbeat, self.now, room);
             room -= conditions.len();
@@ -76,10 +88,13 @@ impl Lockstep {
 
     pub(crate) fn departure(&mut self, departure: Departure) {
         let (waiting, room) = (self.verdicts.as_slice().len(), self.verdicts.room());
-        let expected = self.oracle.departure(departure, self.now, room > 0);
+        let mut expected = Vec::from_iter(self.oracle.departure(departure, self.now, room > 0));
+        if !expected.is_empty() {
+            expected.extend(self.oracle.planned_absence(departure, self.now, room > 1));
+        }
         let received_at = self.tell();
         self.engine.on_departure(departure, received_at, &mut self.verdicts);
-        self.check(waiting, expected.as_slice());
+        self.check(waiting, &expected);
         self.compare();
     }
 
@@ -129,10 +144,15 @@ impl Lockstep {
         while room > 0 {
             let Some(departure) = self.oracle.waiting.pop_front() else { break };
             if let Some(expected) = self.oracle.departure(departure, self.told, true) {
-                let given = given.get(checked).expect("a departure that waited must be told");
-                assert_agree(given, &expected);
+                let given_one = given.get(checked).expect("a departure that waited must be told");
+                assert_agree(given_one, &expected);
                 checked += 1;
                 room -= 1;
+                if let Some(expected) = self.oracle.planned_absence(departure, self.told, room > 0) {
+                    assert_agree(given.get(checked).expect("its absence, too"), &expected);
+                    checked += 1;
+                    room -= 1;
+                }
             }
         }
         checked
@@ -197,6 +217,22 @@ impl Lockstep {
         self.compare();
     }
 
+    /// An operator begins maintenance for so many nanoseconds, or ends it.
+    pub(crate) fn maintenance(&mut self, id: NodeId, length: Option<u64>) {
+        let (waiting, has_room) = (self.verdicts.as_slice().len(), self.verdicts.room() > 0);
+        let now = self.tell();
+        let expected = if let Some(length) = length {
+            let until = Timestamp::from_nanoseconds(self.now + length);
+            self.engine.set_maintenance(id, until, now, &mut self.verdicts);
+            self.oracle.set_maintenance(id, self.now + length, self.now, has_room)
+        } else {
+            self.engine.clear_maintenance(id, now, &mut self.verdicts);
+            self.oracle.clear_maintenance(id, self.now, has_room)
+        };
+        self.check(waiting, expected.as_slice());
+        self.compare();
+    }
+
     pub(crate) fn probe_answer(&mut self, id: NodeId) {
         let now = self.tell();
         self.engine.on_probe_answer(id, now);
@@ -222,6 +258,7 @@ impl Lockstep {
             assert_eq!(theirs, (known.state, known.incarnation, known.sequence, known.interval_ms), "{id}");
             assert_eq!(node.last_seen, Timestamp::from_nanoseconds(known.last_seen), "{id}");
             assert_eq!((node.event_sequence, node.is_degraded), (known.verdicts, known.is_degraded), "{id}");
+            assert_eq!(node.is_in_maintenance, known.maintenance.is_some(), "{id}");
             assert_eq!(node.is_stalled, known.is_stalled, "{id}");
             assert_eq!(node.is_returning, known.is_returning, "{id}");
             let wakes = next.expect("something is armed while a node is known");

@@ -23,6 +23,7 @@ mod conditions;
 mod fleet;
 mod known;
 mod lockstep;
+mod maintenance;
 mod naive_detector;
 mod operations;
 mod oracle;

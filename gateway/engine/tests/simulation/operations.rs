@@ -69,6 +69,13 @@ fn trouble(random: &mut Random, pair: &mut Lockstep) {
     match random.below(8) {
         0 => pair.pause(random.below(20_000_000_000)),
         1 => pair.drops(),
+        2 => {
+            let length = pick(
+                random,
+                &[None, Some(0), Some(5_000_000_000), Some(60_000_000_000), Some(u64::MAX >> 4)],
+            );
+            pair.maintenance(node_id(random), length);
+        }
         _ => pair.probe_answer(node_id(random)),
     }
 }
@@ -147,7 +154,7 @@ fn departure(random: &mut Random, sequence_base: u32) -> Departure {
         incarnation: incarnation(random),
         sequence: sequence(random, sequence_base),
         reason: pick(random, &[DepartureReason::Shutdown, DepartureReason::Maintenance]),
-        expected_return_ms: random.below(3),
+        expected_return_ms: pick(random, &[0, 1, 20_000, u64::MAX]),
     }
 }
 

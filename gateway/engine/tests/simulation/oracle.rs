@@ -100,6 +100,11 @@ impl Oracle {
             NodeState::New if same_run => Some(VerdictKind::Joined),
             NodeState::New | NodeState::Left => None,
             _ if !same_run => Some(VerdictKind::Restarted),
+            // An operator outranks heartbeats.
+            NodeState::Suspect | NodeState::Failed if known.is_held_by_operator() => {
+                known.hear_in_maintenance(&self.config, now, sequence);
+                return None;
+            }
             NodeState::Suspect | NodeState::Failed if known.is_returning => Some(VerdictKind::Recovered),
             // The first of two.
             NodeState::Suspect | NodeState::Failed => {
@@ -226,6 +231,9 @@ impl Oracle {
     /// The verdict that the passing of time allows on this node at `now`, if any, and what the node is after it.
     fn judgement(&self, id: NodeId, known: &Known, now: u64, sure: Sure) -> Option<(Verdict, Known)> {
         let deadline = self.passed_deadline(known, sure)?;
+        if known.maintenance.is_some() {
+            return Some(self.end_of_maintenance(id, known, now, deadline));
+        }
         let (kind, state) = match known.state {
             NodeState::New => return None,
             NodeState::Failed if known.is_returning => return None,
@@ -272,6 +280,9 @@ impl Oracle {
     }
 
     pub(crate) fn deadline(&self, known: &Known) -> u64 {
+        if let Some(maintenance) = known.maintenance {
+            return maintenance.until;
+        }
         let timeouts = self.timeouts(known);
         let silence_us = match known.state {
             NodeState::Alive => timeouts.suspect_us,
@@ -290,6 +301,9 @@ impl Oracle {
     /// How far the engine's deadline may be from this one: it keeps single precision, and whole microseconds. Nothing where
     /// neither matters.
     pub(crate) fn leeway(&self, known: &Known) -> u64 {
+        if let Some(maintenance) = known.maintenance {
+            return maintenance.leeway;
+        }
         let is_exact = known.waits_to_be_forgotten() || !self.profile(known).needs_rhythm();
         let answered = if known.state == NodeState::Suspect { known.answer_leeway } else { 0 };
         let own =

@@ -8,7 +8,7 @@ fn a_goodbye_is_told_and_silence_after_it_means_nothing_until_the_node_is_forgot
     fixture.now_ms = 500;
     fixture.leave(FIRST, 2);
     let left = fixture.taken().remove(0);
-    let kind = VerdictKind::Left { reason: DepartureReason::Maintenance, expected_return_ms: 9_000 };
+    let kind = VerdictKind::Left { reason: DepartureReason::Shutdown, expected_return_ms: 9_000 };
     assert_eq!((left.kind, left.previous, left.event_sequence), (kind, NodeState::Alive, 2));
     fixture.run_until(100_000);
     assert_eq!(fixture.said(), [("forgotten", 60_500)]);

@@ -1,0 +1,94 @@
+//! Planned absences and operators.
+
+use super::*;
+
+impl Fixture {
+    fn leave_for_maintenance(&mut self) {
+        let departure = Departure {
+            node_id: NodeId(1),
+            incarnation: FIRST,
+            sequence: Sequence(2),
+            reason: DepartureReason::Maintenance,
+            expected_return_ms: 9_000,
+        };
+        self.engine.on_departure(departure, self.now(), &mut self.verdicts);
+        self.engine.check_invariants();
+    }
+
+    fn maintain(&mut self, until_ms: u64) {
+        let until = Timestamp::from_milliseconds(until_ms);
+        assert!(self.engine.set_maintenance(NodeId(1), until, self.now(), &mut self.verdicts));
+        self.engine.check_invariants();
+    }
+}
+
+/// Shows: while an operator says so, silence has no verdict; afterwards the node has its timeouts, and is judged again.
+#[test]
+fn a_node_in_maintenance_is_not_judged_until_it_is_over() {
+    let mut fixture = Fixture::new().with_alive_node();
+    fixture.maintain(60_000);
+    fixture.run_until(100_000);
+    let expected = [
+        ("maintenance_started", 0),
+        ("maintenance_ended", 60_000),
+        ("suspected", 63_000),
+        ("failed", 65_000),
+    ];
+    assert_eq!(fixture.said(), expected);
+}
+
+/// Shows: an operator outranks heartbeats: a failed node does not come back before the operator lets it.
+#[test]
+fn heartbeats_bring_no_node_back_that_an_operator_holds() {
+    let mut fixture = Fixture::new().with_alive_node();
+    fixture.run_until(10_000);
+    fixture.maintain(60_000);
+    fixture.taken();
+    for sequence in 3..20 {
+        fixture.run_until(10_000 + u64::from(sequence) * 1_000);
+        fixture.beat(FIRST, sequence);
+    }
+    assert_eq!((fixture.said(), fixture.state()), (Vec::new(), Some(NodeState::Failed)));
+    assert!(fixture.engine.clear_maintenance(NodeId(1), fixture.now(), &mut fixture.verdicts));
+    fixture.engine.check_invariants();
+    fixture.beat(FIRST, 20);
+    fixture.beat(FIRST, 21);
+    let words: Vec<_> = fixture.said().into_iter().map(|(word, _)| word).collect();
+    assert_eq!(words, ["maintenance_ended", "recovered"]);
+}
+
+/// Shows: a goodbye with an expected return is a planned absence: it ends when the node is back, and the node does not flap.
+#[test]
+fn a_planned_absence_ends_with_the_return() {
+    let mut fixture = Fixture::new().with_alive_node();
+    fixture.leave_for_maintenance();
+    fixture.run_until(8_000);
+    fixture.beat(SECOND, 1);
+    fixture.beat(SECOND, 2);
+    let expected = [("left", 0), ("maintenance_started", 0), ("joined", 8_000), ("maintenance_ended", 8_000)];
+    assert_eq!(fixture.said(), expected);
+}
+
+/// Shows: an absence that lasts longer than was said ends after a grace of the failed timeout, and is forgotten like any other.
+#[test]
+fn a_planned_absence_that_lasts_too_long_is_told() {
+    let mut fixture = Fixture::new().with_alive_node();
+    fixture.leave_for_maintenance();
+    fixture.run_until(200_000);
+    let expected =
+        [("left", 0), ("maintenance_started", 0), ("maintenance_ended", 14_000), ("forgotten", 60_000)];
+    assert_eq!(fixture.said(), expected);
+}
+
+/// Shows: nobody is put into maintenance of whom the world has not heard, and nothing is done without room to say it.
+#[test]
+fn maintenance_needs_a_known_node_and_room() {
+    let mut fixture = Fixture::with(config(16), 1);
+    let until = Timestamp::from_milliseconds(9_000);
+    fixture.beat(FIRST, 1);
+    assert!(!fixture.engine.set_maintenance(NodeId(1), until, fixture.now(), &mut fixture.verdicts));
+    fixture.beat(FIRST, 2);
+    assert!(!fixture.engine.set_maintenance(NodeId(1), until, fixture.now(), &mut fixture.verdicts));
+    fixture.taken();
+    fixture.maintain(9_000);
+}
