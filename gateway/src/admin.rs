@@ -1,8 +1,9 @@
 //! The admin port: `/metrics`, `/v1/status`, `/healthz` and the page, over HTTP/1.1, and what operators may ask for
-//! (`admin/orders.rs`).
+//! (`admin/orders.rs`, `admin/maintenance.rs`).
 //!
 //! It runs on the control thread and reads numbers that others keep, so a slow reader cannot slow detection.
 
+mod maintenance;
 mod orders;
 
 use std::sync::Arc;
@@ -16,7 +17,7 @@ use tokio::net::TcpListener;
 
 use crate::io::Clock;
 use crate::metrics_page::MetricsPage;
-use crate::operator::Desk;
+use crate::operator::{Desk, MaintenanceDesk};
 use crate::status::Observed;
 
 /// What the handlers read.
@@ -29,7 +30,12 @@ struct Sources {
 ///
 /// # Errors
 /// When the listener fails for good.
-pub async fn serve(listener: TcpListener, observed: Observed, desk: Desk) -> std::io::Result<()> {
+pub async fn serve(
+    listener: TcpListener,
+    observed: Observed,
+    desk: Desk,
+    maintenance: Arc<MaintenanceDesk>,
+) -> std::io::Result<()> {
     let sources = Sources { metrics: MetricsPage::new(observed.clone()), observed };
     let router = Router::new()
         .route("/", get(page))
@@ -37,7 +43,8 @@ pub async fn serve(listener: TcpListener, observed: Observed, desk: Desk) -> std
         .route("/v1/status", get(status))
         .route("/healthz", get(|| async { "ok\n" }))
         .with_state(Arc::new(sources))
-        .merge(orders::router(desk));
+        .merge(orders::router(desk))
+        .merge(maintenance::router(maintenance));
     axum::serve(listener, router).await
 }
 

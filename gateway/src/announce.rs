@@ -170,6 +170,11 @@ impl Announcer {
         if let VerdictKind::MaintenanceStarted { length, .. } = verdict.kind {
             event.expected_return_ms = Some(milliseconds(length));
         }
+        if let VerdictKind::MaintenanceStarted { by_operator, .. }
+        | VerdictKind::MaintenanceEnded { by_operator } = verdict.kind
+        {
+            event.reason = Some(if by_operator { "operator" } else { "goodbye" }.into());
+        }
         if let VerdictKind::Left { reason, expected_return_ms } = verdict.kind {
             event.reason = Some(departure_reason_word(reason).into());
             event.expected_return_ms = Some(expected_return_ms).filter(|milliseconds| *milliseconds != 0);

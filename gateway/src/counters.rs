@@ -89,6 +89,7 @@ cells! {
     NodesSuspect: Gauge "pulsegate_nodes" {"state" = "suspect"} "Nodes suspect.";
     NodesFailed: Gauge "pulsegate_nodes" {"state" = "failed"} "Nodes failed.";
     NodesLeft: Gauge "pulsegate_nodes" {"state" = "left"} "Nodes that said goodbye.";
+    NodesInMaintenance: Gauge "pulsegate_nodes_in_maintenance" {"" = ""} "Nodes that are not judged by their silence, by their goodbye or by an operator; they stand in pulsegate_nodes as well.";
     Pauses: Counter "pulsegate_pauses_total" {"" = ""} "Times that the shard did not run for so long that deadlines were moved by it.";
     PausedMicroseconds: Counter "pulsegate_paused_us_total" {"" = ""} "Time by which deadlines were moved because the shard did not run, in microseconds.";
     DropsSeen: Counter "pulsegate_drop_readings_total" {"" = ""} "Times that deadlines were widened because the kernel had dropped datagrams.";

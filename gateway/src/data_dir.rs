@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! <data-dir>/epoch            a number, one more at every start; fences events of an earlier run
+//! <data-dir>/maintenance.json  which nodes operators have put into maintenance, and until when
 //! <data-dir>/endpoints.json   addresses and process id of the gateway that runs here
 //! <data-dir>/stream/          the event log (pulsegate-stream)
 //! <data-dir>/stream/log-id    which log this is, made up once; cursors of sinks name it
@@ -44,6 +45,17 @@ pub enum DataDirError {
         path: PathBuf,
         /// What it holds.
         text: String,
+    },
+    /// The file with the nodes in maintenance holds something else.
+    #[error(
+        "{}: not a list of nodes in maintenance ({reason}); mend it, or remove it and order the maintenance again",
+        path.display()
+    )]
+    BadMaintenance {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
     },
     /// No gateway has written its addresses here.
     #[error("{}: no gateway runs with this data directory ({source}); start one with `pulsegate serve`", path.display())]

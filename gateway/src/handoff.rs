@@ -23,6 +23,7 @@ use pulsegate_engine::verdict::NodeFacts;
 use crate::counters::{Cell, Tally};
 use crate::io::wake::WakeHandle;
 use crate::prober::ProbeRequest;
+use crate::shard::NodesOrder;
 
 /// Parcels that wait for one shard at most: a second of heartbeats at 65,000 a second, 3 MiB.
 pub const MAILBOX_PARCELS_MAX: usize = 65_536;
@@ -40,6 +41,8 @@ pub enum Parcel {
     Snapshot(u64),
     /// A descriptor. Boxed: it is rare and large, and the queue's slots are as large as the largest parcel.
     Description(Box<Description>),
+    /// What an operator orders of the shard's nodes.
+    Order(Box<NodesOrder>),
 }
 
 /// The queue of one shard.
@@ -60,6 +63,14 @@ impl Mailbox {
     #[must_use]
     pub fn post(&self, parcel: Parcel) -> bool {
         self.parcels.push(parcel).is_ok()
+    }
+
+    /// The same for a sender that can wait: gets the parcel back when the mailbox is full.
+    ///
+    /// # Errors
+    /// The parcel.
+    pub fn offer(&self, parcel: Parcel) -> Result<(), Parcel> {
+        self.parcels.push(parcel)
     }
 
     /// How to wake the owner.

@@ -9,8 +9,12 @@
 //! Both ends are on the control thread; the queue is there because publication belongs to the publisher alone. An ask
 //! whose asker has given up is dropped, not carried out: who was told "not done" can rely on it. So while the event log
 //! cannot be written nothing is silenced or released, and the asker hears that after [`ANSWER_WAIT`].
+//!
+//! Maintenance is for the shards to keep, not for publication; it has a desk of its own, [`MaintenanceDesk`].
 
 mod answers;
+mod book;
+mod maintenance;
 
 use pulsegate_engine::Duration;
 use pulsegate_engine::publication::{Selector, SilenceId, TooManySilences};
@@ -18,6 +22,8 @@ use serde::Serialize;
 use tokio::sync::{mpsc, oneshot};
 
 pub use answers::answer;
+pub use book::{Entry, NODES_IN_BOOK_MAX};
+pub use maintenance::{MaintenanceDesk, MaintenanceView, NodeRef, NotDone};
 
 /// Most asks that wait for the publisher.
 pub const ASKS_MAX: usize = 64;

@@ -5,6 +5,7 @@
 
 mod asking;
 mod memory;
+mod ordering;
 
 // Addresses are values; sockets are not to be had here.
 use core::net::SocketAddr;
@@ -22,6 +23,7 @@ use crate::second_opinion::Question;
 pub use asking::Asking;
 use memory::Memory;
 pub use memory::SNAPSHOT_SLOTS_PER_TURN;
+pub use ordering::NodesOrder;
 
 /// Verdicts that a shard holds before it hands them over, once a turn.
 pub const VERDICTS_PER_TURN_MAX: usize = 16_384;
@@ -202,6 +204,7 @@ impl Shard {
                     self.engine.on_departure(departure, now, &mut self.verdicts);
                 }
                 Parcel::Snapshot(number) => self.begin_snapshot(number),
+                Parcel::Order(order) => self.on_order(*order, now),
             }
         }
         self.take_own(now);
@@ -320,6 +323,7 @@ impl Shard {
             (Cell::NodesSuspect, u64::from(nodes.suspect)),
             (Cell::NodesFailed, u64::from(nodes.failed)),
             (Cell::NodesLeft, u64::from(nodes.left)),
+            (Cell::NodesInMaintenance, self.engine.nodes_in_maintenance() as u64),
         ] {
             tally.set(cell, value);
         }

@@ -51,12 +51,15 @@ mod invariants;
 mod maintenance;
 mod protection;
 mod restart;
+mod view;
 
 use std::collections::{HashMap, VecDeque};
 
-use pulsegate_codec::{Departure, Heartbeat, Incarnation, NodeDescriptor, NodeId, Sequence};
+use pulsegate_codec::{Departure, Heartbeat, NodeDescriptor};
 
-use self::maintenance::Maintenance;
+use self::maintenance::Maintenances;
+pub use self::maintenance::Ordered;
+pub use self::view::NodeView;
 pub use crate::config::EngineConfig;
 pub use crate::counters::{EngineCounters, NodeCounts};
 use crate::detection::Detection;
@@ -85,8 +88,7 @@ pub struct Engine {
     samples_from: Timestamp,
     listening: Listening,
     works: Works,
-    /// Nodes that are not judged by their silence now.
-    maintenance: HashMap<SlotIndex, Maintenance>,
+    maintenance: Maintenances,
     /// Until when suspect nodes that answered a probe are not called failed.
     answers: HashMap<SlotIndex, Timestamp>,
     wheel: Wheel,
@@ -94,33 +96,6 @@ pub struct Engine {
     counters: EngineCounters,
     /// Reused from call to call: where the nodes of a piece of a batch are.
     found: [Option<SlotIndex>; heartbeat::PIECE],
-}
-
-/// What the engine knows of one node now, for whoever asks.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct NodeView {
-    /// Which node.
-    pub node_id: NodeId,
-    /// Where it stands.
-    pub state: NodeState,
-    /// It says of itself that it should not be relied on.
-    pub is_degraded: bool,
-    /// It is not judged by its silence now.
-    pub is_in_maintenance: bool,
-    /// It beats and gets nothing done.
-    pub is_stalled: bool,
-    /// It is suspect or failed, and has been heard once since.
-    pub is_returning: bool,
-    /// Which run of it was heard last.
-    pub incarnation: Incarnation,
-    /// Its last sequence.
-    pub last_sequence: Sequence,
-    /// When it was last heard.
-    pub last_seen: Timestamp,
-    /// The interval that it is held to, in milliseconds.
-    pub interval_ms: u32,
-    /// How many verdicts were given on it.
-    pub event_sequence: u32,
 }
 
 /// What led to a verdict, as far as the node's record does not say it.
@@ -149,7 +124,7 @@ impl Engine {
             samples_from: now,
             listening: Listening::default(),
             works: Works::default(),
-            maintenance: HashMap::new(),
+            maintenance: Maintenances::default(),
             answers: HashMap::with_capacity(PROBE_ANSWERS_KEPT_MAX),
             wheel: Wheel::new(config.nodes_max, ticks.reached(now)),
             departures_postponed: VecDeque::with_capacity(DEPARTURES_POSTPONED_MAX),
@@ -211,13 +186,14 @@ impl Engine {
         self.now = self.now.max(horizon);
         self.wheel.advance(tick);
         self.take_postponed_departures(verdicts);
+        self.carry_out_orders(verdicts);
         self.expire(verdicts);
     }
 
     /// When `on_tick` is next needed; `None` when nothing is armed. Now and then it is needed only to sort the wheel.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Timestamp> {
-        if !self.departures_postponed.is_empty() {
+        if !self.departures_postponed.is_empty() || self.maintenance.has_due_order() {
             // Overdue, whatever the time is.
             return Some(self.horizon());
         }
@@ -234,17 +210,6 @@ impl Engine {
     #[must_use]
     pub const fn node_counts(&self) -> NodeCounts {
         self.registry.counts()
-    }
-
-    /// What is known of one node; `None` if it is not known.
-    #[must_use]
-    pub fn node(&self, node_id: NodeId) -> Option<NodeView> {
-        self.registry.find(node_id).and_then(|slot| self.view(slot))
-    }
-
-    /// What is known of all nodes, in no order that means anything. Walks the whole table.
-    pub fn nodes(&self) -> impl Iterator<Item = NodeView> + '_ {
-        self.registry.slots().filter_map(|slot| self.view(slot))
     }
 
     /// Resolution of the wheel: no verdict is later than this, if the caller ticks in time.
@@ -268,23 +233,6 @@ impl Engine {
     pub fn hot_memory(&self) -> [(usize, usize); 3] {
         let [records, tags] = self.registry.hot_memory();
         [records, tags, self.detection.hot_memory()]
-    }
-
-    fn view(&self, slot: SlotIndex) -> Option<NodeView> {
-        let node = self.registry.node(slot);
-        Some(NodeView {
-            node_id: node.id,
-            state: self.registry.state(slot)?,
-            is_degraded: node.is_degraded(),
-            is_in_maintenance: self.maintenance.contains_key(&slot),
-            is_stalled: self.works.of(slot).is_stalled,
-            is_returning: node.is_returning(),
-            incarnation: node.incarnation,
-            last_sequence: node.sequence,
-            last_seen: node.last_seen,
-            interval_ms: node.interval_ms(),
-            event_sequence: self.registry.event_sequence(slot),
-        })
     }
 
     fn advance_now(&mut self, now: Timestamp) {
@@ -370,6 +318,7 @@ impl Engine {
     /// record afterwards.
     fn decide(&mut self, slot: SlotIndex, previous: NodeState, cause: Cause, verdicts: &mut Verdicts) {
         let event_sequence = self.registry.advance_event_sequence(slot);
+        self.look_for_order(slot);
         let node = self.registry.node(slot);
         let interval_ms = node.interval_ms();
         let silence_ms = self.now.since(node.last_seen).as_millis();

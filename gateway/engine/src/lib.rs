@@ -28,7 +28,7 @@ mod work;
 pub use config::EngineConfig;
 pub use counters::{EngineCounters, NodeCounts};
 pub use detector::{Profile, Profiles};
-pub use engine::{Engine, NodeView};
+pub use engine::{Engine, NodeView, Ordered};
 pub use publication::Publication;
 pub use time::{Duration, Timestamp};
 pub use verdict::{Evidence, NodeState, Terms, Verdict, VerdictKind, Verdicts};

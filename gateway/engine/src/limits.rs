@@ -71,6 +71,9 @@ pub const DROP_TIMEOUT_FACTOR: u32 = 2;
 /// Longest maintenance: what is asked for beyond is cut to it.
 pub const MAINTENANCE_MAX: Duration = Duration::from_hours(30 * 24);
 
+/// Operators' orders for nodes of one shard that wait until the node is known. More are refused.
+pub const MAINTENANCE_ORDERS_WAITING_MAX: usize = 65_536;
+
 /// Suspect nodes whose answers to a probe are kept at most. Answers of more nodes change nothing and are counted.
 pub const PROBE_ANSWERS_KEPT_MAX: usize = 4_096;
 

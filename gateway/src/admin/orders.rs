@@ -48,7 +48,7 @@ pub(super) fn router(desk: Desk) -> Router {
 }
 
 /// Why something is not done.
-struct Refusal(StatusCode, String);
+pub(super) struct Refusal(StatusCode, String);
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
@@ -56,12 +56,15 @@ impl IntoResponse for Refusal {
     }
 }
 
-impl From<JsonRejection> for Refusal {
-    fn from(rejection: JsonRejection) -> Self {
+impl Refusal {
+    /// A body that is none, where one has at most so many bytes.
+    pub(super) fn of_body(rejection: &JsonRejection, bytes_max: usize) -> Self {
         let advice = match rejection.status() {
-            StatusCode::PAYLOAD_TOO_LARGE => format!("a body has at most {BODY_BYTES_MAX} bytes"),
+            StatusCode::PAYLOAD_TOO_LARGE => format!("a body has at most {bytes_max} bytes"),
             StatusCode::UNSUPPORTED_MEDIA_TYPE => "send the header content-type: application/json".to_owned(),
-            _ => "see docs/detection.md, \"When many fail at once\", for what a body looks like".to_owned(),
+            _ => "see docs/detection.md, \"When many fail at once\" and \"Maintenance\", for what a body looks \
+                  like"
+                .to_owned(),
         };
         // The client's mistake either way, whether its JSON is none or says something else.
         let status = match rejection.status() {
@@ -72,13 +75,19 @@ impl From<JsonRejection> for Refusal {
     }
 }
 
+impl From<JsonRejection> for Refusal {
+    fn from(rejection: JsonRejection) -> Self {
+        Self::of_body(&rejection, BODY_BYTES_MAX)
+    }
+}
+
 impl From<Unanswered> for Refusal {
     fn from(unanswered: Unanswered) -> Self {
         Self(StatusCode::SERVICE_UNAVAILABLE, unanswered.to_string())
     }
 }
 
-fn refused(status: StatusCode, words: impl Into<String>) -> Refusal {
+pub(super) fn refused(status: StatusCode, words: impl Into<String>) -> Refusal {
     Refusal(status, words.into())
 }
 

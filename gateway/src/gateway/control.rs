@@ -22,6 +22,7 @@ use crate::data_dir::{self, Endpoints};
 use crate::io::control_wake::ControlWake;
 use crate::io::{Clock, ReceiverKind};
 use crate::node_states::NodeStates;
+use crate::operator::MaintenanceDesk;
 use crate::prober::{self, ProbeDesk};
 use crate::publisher::Publisher;
 use crate::restart::Recovered;
@@ -74,11 +75,13 @@ pub(super) async fn serve(
     let form = (logs.sync, config.stream.values);
     let logs = (logs.events, NodeStates::new(logs.nodes));
     let (desk_of_operators, asks) = operator::desk();
+    let maintenance = Arc::new(MaintenanceDesk::open(&config.data_dir, shards.mailboxes(), clock).await?);
     let verdicts_and_asks = (shards.outboxes(), asks);
     let mut publisher = Publisher::new(announcer, logs, form, verdicts_and_asks, gauges, clock, publication);
     publisher.announce_losses(losses);
     publisher.announce_start(&known.summary).await?;
-    let admin = spawn(listeners.admin, |listener| admin::serve(listener, observed, desk_of_operators))?;
+    let admin =
+        spawn(listeners.admin, |listener| admin::serve(listener, observed, desk_of_operators, maintenance))?;
     let kafka = spawn(listeners.kafka, |listener| kafka.serve(listener))?;
     let tcp = spawn(listeners.heartbeats_tcp, |listener| tcp::serve(listener, shards.mailboxes(), tcp_page))?;
     let prober = tokio::task::spawn_local(prober::serve(desk, config.probe.reach, shards.mailboxes()));

@@ -17,4 +17,5 @@ mod operator;
 mod protected;
 mod refusals;
 mod restart;
+mod states;
 mod without_io_uring;

@@ -25,6 +25,8 @@ impl Engine {
         assert_eq!(counts, self.registry.counts());
         let is_suspect = |&slot| self.registry.state(slot) == Some(NodeState::Suspect);
         assert!(self.answers.keys().all(is_suspect), "an answer outlived its suspicion");
+        let is_known = |slot| self.registry.state(slot).is_some();
+        assert!(self.maintenance.slots().all(is_known), "a maintenance outlived its node");
         self.check_entries();
     }
 

@@ -105,6 +105,7 @@ impl Engine {
         self.detection.skip_next_gap(slot);
         let look_by = self.look_by(slot, record.state, self.deadline(slot, record.state));
         self.arm(slot, look_by);
+        self.look_for_order(slot);
         true
     }
 }

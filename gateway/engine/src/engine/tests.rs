@@ -1,6 +1,6 @@
 //! The rules of the engine, one test each. The simulation in `tests/` checks them together.
 
-use pulsegate_codec::{DepartureReason, NodeDescriptor};
+use pulsegate_codec::{DepartureReason, Incarnation, NodeDescriptor, NodeId, Sequence};
 
 use super::*;
 use crate::detector::Profiles;

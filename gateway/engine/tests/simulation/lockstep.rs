@@ -115,6 +115,7 @@ impl Lockstep {
         self.engine.on_tick(horizon, &mut self.verdicts);
         let given = self.verdicts.as_slice()[waiting..].to_vec();
         let rest = self.check_departures(&given, waiting);
+        let rest = rest + self.check_orders(&given[rest..]);
         for verdict in &given[rest..] {
             self.oracle.accept_judgement(verdict, self.told);
         }
@@ -156,6 +157,16 @@ impl Lockstep {
             }
         }
         checked
+    }
+
+    /// Orders that waited come next. Returns how many of the verdicts were theirs.
+    fn check_orders(&mut self, given: &[Verdict]) -> usize {
+        let room = given.len() + self.verdicts.room();
+        let expected = self.oracle.carry_out_orders(self.told, room);
+        for (index, expected) in expected.iter().enumerate() {
+            assert_agree(given.get(index).expect("an order that waited must be told"), expected);
+        }
+        expected.len()
     }
 
     fn entries_looked_at(&self, before: &EngineCounters) -> u64 {
@@ -223,11 +234,15 @@ impl Lockstep {
         let now = self.tell();
         let expected = if let Some(length) = length {
             let until = Timestamp::from_nanoseconds(self.now + length);
-            self.engine.set_maintenance(id, until, now, &mut self.verdicts);
-            self.oracle.set_maintenance(id, self.now + length, self.now, has_room)
+            let ordered = self.engine.set_maintenance(id, until, now, &mut self.verdicts);
+            let (expected, verdict) = self.oracle.set_maintenance(id, self.now + length, self.now, has_room);
+            assert_eq!(ordered, expected, "{id}");
+            verdict
         } else {
-            self.engine.clear_maintenance(id, now, &mut self.verdicts);
-            self.oracle.clear_maintenance(id, self.now, has_room)
+            let was_any = self.engine.clear_maintenance(id, now, &mut self.verdicts);
+            let (expected, verdict) = self.oracle.clear_maintenance(id, self.now, has_room);
+            assert_eq!(was_any, expected, "{id}");
+            verdict
         };
         self.check(waiting, expected.as_slice());
         self.compare();

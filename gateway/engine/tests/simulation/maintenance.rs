@@ -2,7 +2,7 @@
 
 use pulsegate_codec::{Departure, DepartureReason, NodeId};
 use pulsegate_engine::limits::MAINTENANCE_MAX;
-use pulsegate_engine::{Duration, NodeState, Timestamp, Verdict, VerdictKind};
+use pulsegate_engine::{Duration, NodeState, Ordered, Timestamp, Verdict, VerdictKind};
 
 use crate::agreement::leeway;
 use crate::known::{Known, Maintenance};
@@ -29,23 +29,65 @@ impl Oracle {
         Some(self.verdict(id, kind, (&before, &after), now, None))
     }
 
+    /// Whether the world has heard of it.
+    fn is_told(&self, id: NodeId) -> bool {
+        self.nodes.get(&id).is_some_and(|known| known.verdicts > 0)
+    }
+
     pub(crate) fn set_maintenance(
         &mut self,
         id: NodeId,
         until: u64,
         now: u64,
         has_room: bool,
-    ) -> Option<Verdict> {
-        let is_told = self.nodes.get(&id).is_some_and(|known| known.verdicts > 0);
+    ) -> (Ordered, Option<Verdict>) {
+        let until = until.min(now + nanoseconds(MAINTENANCE_MAX));
+        if !self.is_told(id) || !has_room {
+            self.orders.insert(id, until);
+            return (Ordered::Waiting, None);
+        }
+        self.orders.remove(&id);
         let wanted = Maintenance { until, by_operator: true, leeway: 0 };
-        if is_told && has_room { self.begin_maintenance(id, wanted, now) } else { None }
+        (Ordered::InForce, self.begin_maintenance(id, wanted, now))
     }
 
-    pub(crate) fn clear_maintenance(&mut self, id: NodeId, now: u64, has_room: bool) -> Option<Verdict> {
-        let known = self.nodes.get(&id).filter(|known| known.maintenance.is_some() && has_room)?;
-        let (verdict, after) = self.end_of_maintenance(id, known, now, None);
+    /// The verdicts of the orders that a tick carries out, if it has this much room.
+    pub(crate) fn carry_out_orders(&mut self, now: u64, mut room: usize) -> Vec<Verdict> {
+        let due: Vec<_> = self.orders.keys().copied().filter(|&id| self.is_told(id)).collect();
+        let mut verdicts = Vec::new();
+        for id in due {
+            if room == 0 {
+                break;
+            }
+            let until = self.orders.remove(&id).unwrap();
+            let wanted = Maintenance { until, by_operator: true, leeway: 0 };
+            let verdict = if until > now { self.begin_maintenance(id, wanted, now) } else { None };
+            room -= usize::from(verdict.is_some());
+            verdicts.extend(verdict);
+        }
+        verdicts
+    }
+
+    /// Whether there was anything to end, and the verdict.
+    pub(crate) fn clear_maintenance(
+        &mut self,
+        id: NodeId,
+        now: u64,
+        has_room: bool,
+    ) -> (bool, Option<Verdict>) {
+        let was_waiting = self.orders.remove(&id).is_some();
+        let Some(known) = self.nodes.get_mut(&id).filter(|known| known.maintenance.is_some()) else {
+            return (was_waiting, None);
+        };
+        if !has_room {
+            let ends_now = |maintenance| Maintenance { until: now, leeway: 0, ..maintenance };
+            known.maintenance = known.maintenance.map(ends_now);
+            return (true, None);
+        }
+        let known = known.clone();
+        let (verdict, after) = self.end_of_maintenance(id, &known, now, None);
         self.nodes.insert(id, after);
-        Some(verdict)
+        (true, Some(verdict))
     }
 
     /// After a goodbye that was told.
@@ -69,7 +111,8 @@ impl Oracle {
 
     /// After a heartbeat that made the node alive.
     pub(crate) fn end_of_absence(&mut self, id: NodeId, now: u64, has_room: bool) -> Option<Verdict> {
-        let is_over = |known: &&Known| known.maintenance.is_some() && !known.is_held_by_operator() && has_room;
+        let is_over =
+            |known: &&Known| known.maintenance.is_some() && !known.is_held_by_operator() && has_room;
         let known = self.nodes.get(&id).filter(is_over)?;
         let (verdict, after) = self.end_of_maintenance(id, known, now, None);
         self.nodes.insert(id, after);

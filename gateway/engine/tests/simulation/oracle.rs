@@ -53,6 +53,8 @@ pub(crate) struct Oracle {
     pub(crate) dropped_at: Option<u64>,
     pub(crate) nodes: BTreeMap<NodeId, Known>,
     pub(crate) waiting: VecDeque<Departure>,
+    /// Operators' orders for nodes that the world has not heard of, and until when they hold.
+    pub(crate) orders: BTreeMap<NodeId, u64>,
     pub(crate) counted: Counted,
 }
 
@@ -68,6 +70,7 @@ impl Oracle {
             dropped_at: None,
             nodes,
             waiting,
+            orders: BTreeMap::new(),
             counted,
         }
     }

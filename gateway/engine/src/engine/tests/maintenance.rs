@@ -1,6 +1,8 @@
 //! Planned absences and operators.
 
 use super::*;
+use crate::engine::Ordered;
+use crate::limits::MAINTENANCE_ORDERS_WAITING_MAX;
 
 impl Fixture {
     fn leave_for_maintenance(&mut self) {
@@ -17,7 +19,8 @@ impl Fixture {
 
     fn maintain(&mut self, until_ms: u64) {
         let until = Timestamp::from_milliseconds(until_ms);
-        assert!(self.engine.set_maintenance(NodeId(1), until, self.now(), &mut self.verdicts));
+        let ordered = self.engine.set_maintenance(NodeId(1), until, self.now(), &mut self.verdicts);
+        assert_eq!(ordered, Ordered::InForce);
         self.engine.check_invariants();
     }
 }
@@ -80,15 +83,52 @@ fn a_planned_absence_that_lasts_too_long_is_told() {
     assert_eq!(fixture.said(), expected);
 }
 
-/// Shows: nobody is put into maintenance of whom the world has not heard, and nothing is done without room to say it.
+/// Shows: an order for a node that nobody has heard of waits for it, and holds from its joining on.
 #[test]
-fn maintenance_needs_a_known_node_and_room() {
-    let mut fixture = Fixture::with(config(16), 1);
-    let until = Timestamp::from_milliseconds(9_000);
+fn an_order_waits_for_its_node() {
+    let mut fixture = Fixture::new();
+    let until = Timestamp::from_milliseconds(60_000);
+    let ordered = fixture.engine.set_maintenance(NodeId(1), until, fixture.now(), &mut fixture.verdicts);
+    assert_eq!(ordered, Ordered::Waiting);
+    fixture.now_ms = 1_000;
     fixture.beat(FIRST, 1);
-    assert!(!fixture.engine.set_maintenance(NodeId(1), until, fixture.now(), &mut fixture.verdicts));
     fixture.beat(FIRST, 2);
-    assert!(!fixture.engine.set_maintenance(NodeId(1), until, fixture.now(), &mut fixture.verdicts));
+    fixture.run_until(62_000);
+    let expected = [("joined", 1_000), ("maintenance_started", 1_000), ("maintenance_ended", 60_000)];
+    assert_eq!(fixture.said(), expected);
+}
+
+/// Shows: an order that finds no room for its verdict is carried out when there is some, and so is its end.
+#[test]
+fn an_order_waits_for_room() {
+    let mut fixture = Fixture::with(config(16), 1);
+    fixture.beat(FIRST, 1);
+    fixture.beat(FIRST, 2);
+    let until = Timestamp::from_milliseconds(60_000);
+    let ordered = fixture.engine.set_maintenance(NodeId(1), until, fixture.now(), &mut fixture.verdicts);
+    assert_eq!(ordered, Ordered::Waiting);
     fixture.taken();
-    fixture.maintain(9_000);
+    fixture.run_until(10);
+    assert_eq!(fixture.said(), [("maintenance_started", 0)]);
+    fixture.run_until(10_000);
+    fixture.leave(FIRST, 3);
+    assert!(fixture.engine.clear_maintenance(NodeId(1), fixture.now(), &mut fixture.verdicts));
+    assert_eq!(fixture.said(), [("left", 10_000)]);
+    fixture.run_until(10_010);
+    assert_eq!(fixture.said(), [("maintenance_ended", 10_000)]);
+    assert!(!fixture.engine.clear_maintenance(NodeId(1), fixture.now(), &mut fixture.verdicts));
+}
+
+/// Shows: orders for nodes that never come are bounded, and those that are over make room.
+#[test]
+fn orders_that_wait_are_bounded() {
+    let mut fixture = Fixture::new();
+    let mut order = |id: u64, until_ms, now_ms| {
+        let (until, now) = (Timestamp::from_milliseconds(until_ms), Timestamp::from_milliseconds(now_ms));
+        fixture.engine.set_maintenance(NodeId(id), until, now, &mut fixture.verdicts)
+    };
+    let max = MAINTENANCE_ORDERS_WAITING_MAX as u64;
+    assert!((0..max).all(|id| order(id, 1_000, 0) == Ordered::Waiting));
+    assert_eq!((order(max, 9_000, 0), order(0, 2_000, 0)), (Ordered::Refused, Ordered::Waiting));
+    assert_eq!(order(max, 9_000, 1_000), Ordered::Waiting);
 }
