@@ -320,7 +320,8 @@ impl Publication {
         }
         member.seen = View::after(verdict);
         match verdict.kind {
-            VerdictKind::Suspected => member.suspected_at = self.now,
+            // A silence that begins is news, whatever was taken for granted before.
+            VerdictKind::Suspected => (member.suspected_at, member.is_accepted) = (self.now, false),
             VerdictKind::Failed => {
                 self.failures = Ticket(self.failures.0 + 1);
                 member.failed_ticket = self.failures;

@@ -28,13 +28,15 @@ pub(crate) fn assert_agree(given: &Verdict, expected: &Verdict) {
         .deadline
         .zip(ours.deadline)
         .is_none_or(|(theirs, ours)| near(theirs.as_nanoseconds(), ours.as_nanoseconds(), leeway));
+    // What `Rhythm` promises of single precision: an error of a millionth of an interval.
+    let single = u64::from(ours.terms.mean_us.unwrap_or(0)) / 1_000_000;
     // The deviation of a very steady rhythm is what is left of squares that cancel: far below any minimum.
     let moments =
         [(theirs.terms.mean_us, ours.terms.mean_us), (theirs.terms.deviation_us, ours.terms.deviation_us)];
     let moments_agree = moments
         .into_iter()
         .filter_map(|(theirs, ours)| theirs.zip(ours))
-        .all(|(theirs, ours)| near(theirs.into(), ours.into(), 20 + u64::from(ours) / 20_000));
+        .all(|(theirs, ours)| near(theirs.into(), ours.into(), 20 + u64::from(ours) / 20_000 + single));
     if let (
         VerdictKind::MaintenanceStarted { length: theirs, .. },
         VerdictKind::MaintenanceStarted { length: ours, .. },

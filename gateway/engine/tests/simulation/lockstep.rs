@@ -286,7 +286,7 @@ impl Lockstep {
     }
 }
 
-fn counted(counters: &EngineCounters) -> Counted {
+pub(crate) fn counted(counters: &EngineCounters) -> Counted {
     Counted {
         heartbeats_accepted: counters.heartbeats_accepted,
         heartbeats_stale: counters.heartbeats_stale,

@@ -6,22 +6,25 @@
 //!   fleet (what life looks like) ─┘                └─▶ oracle ─┘
 //! ```
 //!
-//! Two worlds drive it. [`operations`] throws random calls at a handful of nodes: any order, any sequence, jumps of
+//! Three worlds drive it. [`operations`] throws random calls at a handful of nodes: any order, any sequence, jumps of
 //! weeks, buffers of one. [`fleet`] lets the load generator's fleet beat through its bad network, at a gateway that
-//! stalls. A world is made from one seed, and so is every choice in it. [`storm`] is one big world: more work than fits
+//! stalls. [`years`] puts whole gateways, publication and restarts with them, through long lives: it is checked less often but
+//! no less strictly, and covers a million node-hours. A world is made from one seed, and so is every choice in it. [`storm`] is one big world: more work than fits
 //! into a call. [`polled_phi`] checks the one thing that no deadline can say of itself: that it comes when phi, polled at each
 //! tick, would have.
 //!
 //! The default run takes 200 fixed seeds and a fresh one; with `SIMULATION_SEED_COUNT=n` it takes the first n and a fresh
-//! one. `SIMULATION_SEED=n cargo test -p pulsegate-engine --test simulation` takes only that one. Each test prints the
+//! one; [`years`] takes as many as `SIMULATION_NODE_HOURS` needs, a million by default. `SIMULATION_SEED=n cargo test -p pulsegate-engine --test simulation` takes only that one. Each test prints the
 //! seed of a world before it starts, so the last one printed is the one that failed.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod agreement;
 mod conditions;
+mod doubt;
 mod fleet;
 mod known;
+mod lived;
 mod lockstep;
 mod maintenance;
 mod naive_detector;
@@ -30,12 +33,19 @@ mod oracle;
 mod polled_phi;
 mod profiles;
 mod protection;
+mod restarted;
+mod shard;
 mod storm;
 mod testimony;
+mod told;
+mod troubles;
+mod whole;
+mod years;
 
 use std::hash::{BuildHasher, RandomState};
 
 const SEED_COUNT_DEFAULT: u64 = 200;
+const NODE_HOURS_DEFAULT: u64 = 1_000_000;
 
 #[test]
 fn random_operations_agree_with_the_oracle() {
@@ -48,6 +58,25 @@ fn random_operations_agree_with_the_oracle() {
 #[test]
 fn a_fleet_in_a_bad_network_agrees_with_the_oracle() {
     for_each_seed("fleet", fleet::run);
+}
+
+/// Shows: over a million node-hours of deaths, outages, bad networks, and a gateway that stalls, drops, sleeps and restarts,
+/// nothing is early, late, lost, invented, or held for no reason.
+#[test]
+fn long_lives_agree_with_the_oracle_and_what_is_told_of_them_is_right() {
+    let enough = number_from_environment("SIMULATION_NODE_HOURS").unwrap_or(NODE_HOURS_DEFAULT) as f64;
+    let only = number_from_environment("SIMULATION_SEED");
+    let fresh = RandomState::new().hash_one("years");
+    let mut lived = lived::Lived::default();
+    for seed in only.into_iter().chain(std::iter::once(fresh).chain(0..).filter(|_| only.is_none())) {
+        println!("SIMULATION_SEED={seed} (years)");
+        lived.add(&years::run(seed));
+        if lived.node_hours >= enough {
+            break;
+        }
+    }
+    println!("years: {lived:#?}");
+    assert!(only.is_some() || lived.has_seen_everything(), "every way must be walked: {lived:?}");
 }
 
 /// The world returns how many node-hours it covered.

@@ -232,7 +232,13 @@ impl Oracle {
     }
 
     /// The verdict that the passing of time allows on this node at `now`, if any, and what the node is after it.
-    fn judgement(&self, id: NodeId, known: &Known, now: u64, sure: Sure) -> Option<(Verdict, Known)> {
+    pub(crate) fn judgement(
+        &self,
+        id: NodeId,
+        known: &Known,
+        now: u64,
+        sure: Sure,
+    ) -> Option<(Verdict, Known)> {
         let deadline = self.passed_deadline(known, sure)?;
         if known.maintenance.is_some() {
             return Some(self.end_of_maintenance(id, known, now, deadline));

@@ -210,3 +210,21 @@ fn silences_are_bounded() {
     assert!(scene.publication.end_silence(first, scene.now));
     silence(&mut scene, node(2), 60);
 }
+
+/// Shows: what was taken for granted ends with the silence of the node: one whose return nobody wanted to hear of counts again
+/// when it fails anew.
+#[test]
+fn a_return_that_was_silenced_makes_the_next_death_no_less_suspicious() {
+    let (mut scene, ids) = fleet();
+    silence(&mut scene, zone("zone-0"), 60);
+    let zone_0: Vec<_> = ids.iter().copied().step_by(2).collect();
+    scene.kill(&zone_0);
+    for id in &zone_0 {
+        scene.say(*id, VerdictKind::Recovered);
+    }
+    scene.pass(Duration::from_secs(70));
+    assert_eq!(scene.guards(), []);
+    scene.kill(&zone_0);
+    assert_eq!(scene.guards().len(), 1, "a zone of which everybody is silent");
+    assert_eq!(scene.of_kind(VerdictKind::Failed), []);
+}
