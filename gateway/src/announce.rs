@@ -10,6 +10,7 @@ use pulsegate_engine::publication::{
 };
 use pulsegate_engine::{NodeState, Profiles, Verdict, VerdictKind};
 
+use crate::ailments::Ailment;
 use crate::io::clock::WallOffset;
 
 /// Makes the events of one run of a gateway.
@@ -43,6 +44,23 @@ impl Announcer {
         event.sink = sink.to_owned();
         event.dropped = Some(events);
         event
+    }
+
+    /// The gateway itself is unwell.
+    #[must_use]
+    pub fn ailment(&mut self, ailment: Ailment, decided_at_unix_us: u64) -> Event {
+        match ailment {
+            Ailment::Paused(pause_us) => {
+                let mut event = self.gateway(EventType::GatewayPaused, decided_at_unix_us);
+                event.pause_us = Some(pause_us);
+                event
+            }
+            Ailment::Overloaded(dropped) => {
+                let mut event = self.gateway(EventType::GatewayOverloaded, decided_at_unix_us);
+                event.dropped = Some(dropped);
+                event
+            }
+        }
     }
 
     /// The event that tells what publication let out.

@@ -11,6 +11,7 @@
 //! others. ARCHITECTURE.md follows a datagram through these files.
 
 pub mod admin;
+pub mod ailments;
 pub mod announce;
 pub mod config;
 pub mod counters;

@@ -12,7 +12,9 @@ use pulsegate_engine::publication::{Publication, Published};
 use pulsegate_engine::{Duration, Timestamp};
 use pulsegate_stream::{Appended, EventLog, LogError, Record, SyncPolicy};
 
+use crate::ailments::Ailments;
 use crate::announce::Announcer;
+use crate::counters::CounterPage;
 use crate::io::Clock;
 use crate::io::control_wake::ControlSleep;
 use crate::node_states::NodeStates;
@@ -66,6 +68,9 @@ pub struct Publisher {
     format: ValueFormat,
     /// What sinks have lost and nobody has been told.
     losses: Arc<Losses>,
+    /// Where the shards count what ails them, and what was told of it.
+    pages: Arc<[Arc<CounterPage>]>,
+    ailments: Ailments,
     /// When the logs are looked after next.
     maintenance_due: Timestamp,
     /// Something was appended since the last sync, under a policy that syncs by the clock.
@@ -99,6 +104,8 @@ impl Publisher {
             sync,
             format,
             losses: Arc::default(),
+            pages: Arc::default(),
+            ailments: Ailments::default(),
             maintenance_due: clock.now(),
             is_unsynced: false,
         }
@@ -107,6 +114,11 @@ impl Publisher {
     /// Announces these from now on.
     pub fn announce_losses(&mut self, losses: Arc<Losses>) {
         self.losses = losses;
+    }
+
+    /// Announces what ails these shards from now on.
+    pub fn announce_ailments(&mut self, pages: Arc<[Arc<CounterPage>]>) {
+        self.pages = pages;
     }
 
     /// Writes that the gateway has started, and what it knows of the run before.
@@ -142,6 +154,7 @@ impl Publisher {
                 while self.gather() {
                     self.commit_surely(running).await?;
                 }
+                self.gather_ailments(true);
                 self.gather_gateway_event(EventType::GatewayStopped);
                 self.commit_surely(running).await?;
                 self.sync_now().await;
@@ -183,6 +196,7 @@ impl Publisher {
             let event = self.announcer.sink_lost(&sink, events, wall.unix_us(now));
             self.records.push(record(&event, self.format));
         }
+        self.gather_ailments(false);
         for (shard, outbox) in self.outboxes.iter().enumerate() {
             // What is let out waits in publication: no more is taken while a commit's worth does.
             while taken < EVENTS_PER_COMMIT_MAX && self.publication.ready() < EVENTS_PER_COMMIT_MAX {
@@ -214,6 +228,15 @@ impl Publisher {
             self.gauges.verdicts_published.fetch_add(settled, Ordering::Relaxed);
         }
         taken > 0 || !self.records.is_empty()
+    }
+
+    fn gather_ailments(&mut self, is_last: bool) {
+        let (wall, now) = (self.clock.wall_offset(), self.clock.now());
+        let pages = self.pages.iter().map(AsRef::as_ref);
+        for ailment in self.ailments.look(&pages, now, is_last) {
+            let event = self.announcer.ailment(ailment, wall.unix_us(now));
+            self.records.push(record(&event, self.format));
+        }
     }
 
     fn gather_gateway_event(&mut self, event_type: EventType) {
@@ -303,7 +326,8 @@ impl Publisher {
         let now = self.clock.now();
         // The timer has milliseconds; a deadline must not be asked for again at once.
         let until_tick =
-            self.publication.next_deadline().map(|at| at.since(now).max(Duration::from_millis(1)));
+            [self.publication.next_deadline(), self.ailments.next_deadline()].into_iter().flatten();
+        let until_tick = until_tick.min().map(|at| at.since(now).max(Duration::from_millis(1)));
         let until_maintenance = self.maintenance_due.since(now).max(Duration::from_millis(1));
         let wait = [until_sync, until_tick].into_iter().flatten().fold(until_maintenance, Duration::min);
         tokio::select! {

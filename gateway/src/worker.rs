@@ -59,6 +59,8 @@ pub struct Worker {
     mail_left: bool,
     /// Dropped datagrams that the engine knows of.
     drops_seen: u64,
+    /// It paused or lost datagrams, which the control thread is to be told.
+    is_ailing: bool,
 }
 
 impl Worker {
@@ -69,7 +71,17 @@ impl Worker {
             huge_pages::advise(Region { address, bytes });
         }
         let turn_began = clock.now();
-        Self { shard, receiver, clock, shared, woke_by: None, turn_began, mail_left: false, drops_seen: 0 }
+        Self {
+            shard,
+            receiver,
+            clock,
+            shared,
+            woke_by: None,
+            turn_began,
+            mail_left: false,
+            drops_seen: 0,
+            is_ailing: false,
+        }
     }
 
     /// Runs until told to stop; then takes what the socket still holds, hands over its verdicts and returns.
@@ -126,6 +138,7 @@ impl Worker {
     fn note_pause(&mut self, pause: Duration, now: Timestamp) {
         if pause >= PAUSE_MIN {
             self.shard.on_pause(pause, now);
+            self.is_ailing = true;
         }
     }
 
@@ -135,6 +148,8 @@ impl Worker {
         if drops > self.drops_seen {
             self.drops_seen = drops;
             self.shard.on_drops(now);
+            self.shard.tally_mut().set(Cell::KernelDrops, drops);
+            self.is_ailing = true;
         }
     }
 
@@ -219,13 +234,15 @@ impl Worker {
 
     /// Hands over verdicts, wakes peers, copies the counters out. True when verdicts are left.
     fn finish_turn(&mut self) -> bool {
-        if self.shard.hand_over() {
-            self.shared.control.wake();
-        }
+        let has_news = self.shard.hand_over();
         let receiver = &mut self.receiver;
         self.shard.wake_owners(|mailbox| receiver.wake(mailbox.owner()));
         self.shard.tally_mut().add(Cell::Turns, 1);
         self.shared.page.store(self.shard.settle_tally());
+        // After the page, which tells the control thread what ails the shard.
+        if std::mem::take(&mut self.is_ailing) || has_news {
+            self.shared.control.wake();
+        }
         self.shard.is_held_up()
     }
 }

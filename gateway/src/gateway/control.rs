@@ -79,6 +79,7 @@ pub(super) async fn serve(
     let verdicts_and_asks = (shards.outboxes(), asks);
     let mut publisher = Publisher::new(announcer, logs, form, verdicts_and_asks, gauges, clock, publication);
     publisher.announce_losses(losses);
+    publisher.announce_ailments(shards.pages());
     publisher.announce_start(&known.summary).await?;
     let admin =
         spawn(listeners.admin, |listener| admin::serve(listener, observed, desk_of_operators, maintenance))?;

@@ -78,6 +78,19 @@ fn a_gateway_that_was_stopped_reports_the_dead_and_nobody_else() {
     assert!(report.is_clean(), "{report}");
     assert_eq!(report.failures_reported, 100, "{report}");
     assert!(report.gateway.gateway_pause_ms_max > 3_500.0, "the gateway was stopped: {report}");
+    // It says so itself: once for both shards, with the length, and of every datagram that it lost.
+    let drops = gateway.number("kernel_drops");
+    let directory = directory.path().to_path_buf();
+    assert!(gateway.stop().success());
+    let events = crate::harness::events(&directory);
+    let paused = events
+        .iter()
+        .filter_map(|event| event.pause_us.filter(|_| event.event_type == EventType::GatewayPaused));
+    assert_eq!(paused.filter(|&pause_us| pause_us > 3_500_000).count(), 1, "{events:?}");
+    let overloaded: Vec<_> =
+        events.iter().filter(|event| event.event_type == EventType::GatewayOverloaded).collect();
+    assert_eq!(overloaded.iter().filter_map(|event| event.dropped).sum::<u64>(), drops);
+    assert!(overloaded.len() <= 3, "{overloaded:?}");
 }
 
 fn signal(signal: &str, process: &str) {
