@@ -122,6 +122,8 @@ impl MetricsPage {
             ("handshake_failed", &kafka.handshakes_failed),
             ("login_failed", &kafka.logins_failed),
             ("timed_out", &kafka.connections_timed_out),
+            ("slow", &kafka.connections_slow),
+            ("starved", &kafka.connections_starved),
             ("malformed", &kafka.connections_malformed),
         ] {
             counter!("pulsegate_kafka_connections_total", "outcome" => outcome).absolute(read(number));

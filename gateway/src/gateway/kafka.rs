@@ -55,7 +55,7 @@ pub(super) async fn server(
         security,
         counters,
         on_failure: Rc::new(|failure| match failure {
-            Failure::Unserved { .. } | Failure::Login { .. } => {
+            Failure::Unserved { .. } | Failure::Login { .. } | Failure::Handshake { .. } => {
                 tracing::warn!(reason = %failure, "a Kafka client was refused");
             }
             _ => tracing::error!(error = %failure, "a Kafka client was refused"),

@@ -3,12 +3,18 @@
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 
+use socket2::{Domain, Protocol, Socket, Type};
+
 use super::GatewayError;
 use crate::config::Config;
 use crate::io::{SocketError, SocketGroup, SocketGroupConfig};
 
 /// Free UDP ports that are tried until the same TCP port is free as well, when the configuration leaves the choice.
 const FREE_PORT_TRIES_MAX: usize = 64;
+
+/// Connections that the kernel completes ahead of us, on each TCP port. When they are more, the client is not answered, and
+/// tries again only after a second: whoever comes in the same moment as a crowd must not have to.
+const BACKLOG: i32 = 4_096;
 
 /// Everything that listens.
 #[derive(Debug)]
@@ -74,7 +80,12 @@ fn bind_named(key: &'static str, wanted: SocketAddr) -> Result<(TcpListener, Soc
 }
 
 fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {
-    let listener = TcpListener::bind(address)?;
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    // As the standard library does: connections that a former gateway left to time out are no reason to refuse.
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    let listener = TcpListener::from(socket);
     listener.set_nonblocking(true)?;
     Ok(listener)
 }

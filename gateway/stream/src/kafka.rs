@@ -6,6 +6,7 @@
 //!   gate.rs     logins, before anything else       security.rs, security/   who and how
 //!   wire.rs     primitive types        api.rs, api/   one file a request or family of requests
 //!   answer.rs   which request it is, and who answers it
+//!   memory.rs   what all connections share, so that together they are bounded
 //!   fetching.rs batches from the files, at once or when they are committed
 //!   group_desk.rs   who waits for the group coordinator (group.rs)
 //!   offset_desk.rs  who may commit, into the store (offsets.rs)
@@ -25,6 +26,7 @@ mod counters;
 mod fetching;
 mod gate;
 mod group_desk;
+mod memory;
 mod offset_desk;
 mod security;
 mod server;

@@ -12,6 +12,7 @@ mod events;
 mod harness;
 mod heartbeats;
 mod hostile;
+mod hostile_kafka;
 mod judged;
 mod operator;
 mod protected;

@@ -2,18 +2,19 @@
 
 use std::collections::BTreeSet;
 
-use tokio::sync::OwnedSemaphorePermit;
-
 use super::api::list_offsets::{EARLIEST, Found, LATEST, MAX_TIMESTAMP};
 use super::api::{
     ApiKey, Frame, RequestHeader, admin, configs, coordinator, error_code, fetch, group, list_offsets,
-    metadata, offsets, produce, versions,
+    metadata, produce, versions,
 };
+use super::connection::Received;
 use super::fetching::epoch_fault;
 use super::group::{GroupRequest, GroupResponse};
-use super::limits::PARTITIONS_PER_REQUEST_MAX;
+use super::limits::{PARTITIONS_PER_REQUEST_MAX, UNSHARED_BYTES_MAX};
+use super::memory::Share;
 use super::server::{Failure, KafkaServer};
 use super::wire::{Reader, WireError, Writer};
+use crate::limits::TOPIC_BYTES_MAX;
 use crate::view::ReadFault;
 
 /// What becomes of a frame.
@@ -21,41 +22,68 @@ pub(super) enum Answer {
     Response(Response),
     /// Nothing can be answered: the connection ends.
     Close,
+    /// There is no memory for the answer: the connection ends.
+    Starved,
 }
 
 /// Bytes for the socket.
 pub(super) struct Response {
     pub(super) bytes: Vec<u8>,
-    /// Given back when the response was sent.
-    _memory: Option<OwnedSemaphorePermit>,
+    /// What is beyond the connection's own; given back when the response was sent.
+    pub(super) memory: Option<Share>,
 }
 
-impl Answer {
-    fn of(writer: Writer) -> Self {
-        Self::Response(Response { bytes: writer.finish(), _memory: None })
-    }
-}
-
-/// Answers one frame; may wait for records or for members of a group.
-pub(super) async fn answer(server: &KafkaServer, frame: &[u8], host: &str) -> Result<Answer, WireError> {
-    match Frame::read(frame)? {
-        Frame::Request(header, reader) => answer_request(server, header, reader, host).await,
-        Frame::UnknownApiVersions { correlation_id } => {
-            let bytes = versions::unknown_version(correlation_id, server.security.users.is_some());
-            Ok(Answer::Response(Response { bytes, _memory: None }))
-        }
-        Frame::Unknown => Ok(Answer::Close),
-    }
-}
-
-async fn answer_request(
+/// Answers one request; may wait for records or for members of a group, and then keeps nothing of its bytes.
+pub(super) async fn answer(
     server: &KafkaServer,
-    header: RequestHeader<'_>,
-    reader: Reader<'_>,
+    received: Received,
     host: &str,
 ) -> Result<Answer, WireError> {
+    let (header, reader) = match Frame::read(&received.bytes)? {
+        Frame::Request(header, reader) => (header, reader),
+        Frame::UnknownApiVersions { correlation_id } => {
+            let bytes = versions::unknown_version(correlation_id, server.security.users.is_some());
+            return Ok(Answer::Response(Response { bytes, memory: None }));
+        }
+        Frame::Unknown => return Ok(Answer::Close),
+    };
+    let (version, writer) = (header.version, header.response());
+    if matches!(header.api.key, ApiKey::Fetch) {
+        let request = fetch::Request::read(reader, version)?;
+        drop(received);
+        return Ok(server.answer_fetch(version, &request, writer).await);
+    }
+    if let Some(request) = group_request(&header, &reader, host)? {
+        drop(received);
+        return Ok(server.answer_group(request, version, writer).await);
+    }
+    answer_at_once(server, &header, reader, writer).await
+}
+
+/// What goes to the group coordinator.
+fn group_request(
+    header: &RequestHeader<'_>,
+    reader: &Reader<'_>,
+    host: &str,
+) -> Result<Option<GroupRequest>, WireError> {
+    let (version, reader) = (header.version, reader.clone());
+    Ok(Some(match header.api.key {
+        ApiKey::JoinGroup => GroupRequest::Join(group::read_join(reader, version, header.client_id, host)?),
+        ApiKey::SyncGroup => GroupRequest::Sync(group::read_sync(reader, version)?),
+        ApiKey::Heartbeat => GroupRequest::Heartbeat(group::read_heartbeat(reader, version)?),
+        ApiKey::LeaveGroup => GroupRequest::Leave(group::read_leave(reader, version)?),
+        ApiKey::ListGroups => GroupRequest::List { states: admin::read_list_groups(reader, version)? },
+        _ => return Ok(None),
+    }))
+}
+
+async fn answer_at_once(
+    server: &KafkaServer,
+    header: &RequestHeader<'_>,
+    reader: Reader<'_>,
+    mut writer: Writer,
+) -> Result<Answer, WireError> {
     let version = header.version;
-    let mut writer = header.response();
     match header.api.key {
         ApiKey::ApiVersions => {
             versions::read(reader, version)?;
@@ -68,11 +96,10 @@ async fn answer_request(
             }
             metadata::write(&mut writer, version, &server.advertised, &server.topics, wanted);
         }
-        ApiKey::Fetch => return server.answer_fetch(version, reader, writer).await,
         ApiKey::ListOffsets => {
             let topics = list_offsets::read(reader, version)?;
-            let count: usize = topics.iter().map(|topic| topic.partitions.len()).sum();
-            if count > PARTITIONS_PER_REQUEST_MAX {
+            let count: usize = topics.iter().map(|topic| 1 + topic.partitions.len()).sum();
+            if count > server.partitions_named_max() {
                 return Ok(Answer::Close);
             }
             let mut found = server.find_offsets(&topics).await.into_iter();
@@ -102,18 +129,23 @@ async fn answer_request(
             configs::write(&mut writer, version, &resources, &server.topics);
         }
         ApiKey::OffsetCommit => {
-            let request = offsets::CommitRequest::read(reader, version)?;
-            server.commit_offsets(&request, version, &mut writer).await;
+            server.commit_offsets(reader, version, &mut writer).await?;
         }
         ApiKey::OffsetFetch => {
-            let request = offsets::FetchRequest::read(reader, version)?;
-            if !server.fetch_offsets(request, version, &mut writer).await {
+            if !server.fetch_offsets(reader, version, &mut writer).await? {
                 return Ok(Answer::Close);
             }
         }
-        _ => return server.answer_group(header, reader, writer, host).await,
+        ApiKey::DescribeGroups => {
+            let names: BTreeSet<String> = admin::read_describe_groups(reader, version)?.into_iter().collect();
+            if names.len() > PARTITIONS_PER_REQUEST_MAX {
+                return Ok(Answer::Close);
+            }
+            server.describe_groups(names, version, &mut writer).await;
+        }
+        _ => return Ok(Answer::Close),
     }
-    Ok(Answer::of(writer))
+    Ok(server.respond(writer))
 }
 
 /// Names once each: a name that is repeated in a request must not be answered at length each time.
@@ -122,27 +154,41 @@ pub(super) fn distinct<T: Ord + Copy>(names: Vec<T>) -> Vec<T> {
 }
 
 impl KafkaServer {
-    async fn answer_fetch(
-        &self,
-        version: i16,
-        reader: Reader<'_>,
-        mut writer: Writer,
-    ) -> Result<Answer, WireError> {
-        let request = fetch::Request::read(reader, version)?;
+    /// The response, with the memory that it takes.
+    fn respond(&self, writer: Writer) -> Answer {
+        if writer.is_cut() {
+            return Answer::Starved;
+        }
+        let bytes = writer.finish();
+        let memory = match bytes.len().saturating_sub(UNSHARED_BYTES_MAX) {
+            0 => None,
+            shared_bytes => match self.response_memory.try_take(shared_bytes) {
+                None => return Answer::Starved,
+                share => share,
+            },
+        };
+        Answer::Response(Response { bytes, memory })
+    }
+
+    async fn answer_fetch(&self, version: i16, request: &fetch::Request, mut writer: Writer) -> Answer {
         let count: usize = request.topics.iter().map(|topic| topic.partitions.len()).sum();
-        if count > PARTITIONS_PER_REQUEST_MAX {
-            return Ok(Answer::Close);
+        let has_long_name = request.topics.iter().any(|topic| topic.name.len() > TOPIC_BYTES_MAX);
+        if count + request.topics.len() > self.partitions_named_max() || has_long_name {
+            return Answer::Close;
         }
         if request.session_id != 0 {
             fetch::write_refusal(&mut writer, version);
-            return Ok(Answer::of(writer));
+            return self.respond(writer);
         }
-        let answer = self.fetch(&request).await;
+        let answer = self.fetch(request).await;
         if answer.fetched.len() != count {
-            return Ok(Answer::Close);
+            return Answer::Close;
         }
         fetch::write(&mut writer, version, &request.topics, &answer.fetched);
-        Ok(Answer::Response(Response { bytes: writer.finish(), _memory: answer.memory }))
+        match answer.memory {
+            None => self.respond(writer),
+            memory => Answer::Response(Response { bytes: writer.finish(), memory }),
+        }
     }
 
     async fn find_offsets(&self, topics: &[list_offsets::Topic<'_>]) -> Vec<Found> {
@@ -190,44 +236,19 @@ impl KafkaServer {
         }
     }
 
-    async fn answer_group(
-        &self,
-        header: RequestHeader<'_>,
-        reader: Reader<'_>,
-        mut writer: Writer,
-        host: &str,
-    ) -> Result<Answer, WireError> {
-        let version = header.version;
-        let request = match header.api.key {
-            ApiKey::JoinGroup => {
-                GroupRequest::Join(group::read_join(reader, version, header.client_id, host)?)
-            }
-            ApiKey::SyncGroup => GroupRequest::Sync(group::read_sync(reader, version)?),
-            ApiKey::Heartbeat => GroupRequest::Heartbeat(group::read_heartbeat(reader, version)?),
-            ApiKey::LeaveGroup => GroupRequest::Leave(group::read_leave(reader, version)?),
-            ApiKey::ListGroups => GroupRequest::List { states: admin::read_list_groups(reader, version)? },
-            ApiKey::DescribeGroups => {
-                let names = admin::read_describe_groups(reader, version)?;
-                return Ok(self.describe_groups(names, version, writer).await);
-            }
-            _ => return Ok(Answer::Close),
-        };
+    async fn answer_group(&self, request: GroupRequest, version: i16, mut writer: Writer) -> Answer {
         match self.groups.ask(request).await {
             Some(GroupResponse::Join(response)) => group::write_join(&mut writer, version, &response),
             Some(GroupResponse::Sync(response)) => group::write_sync(&mut writer, version, &response),
             Some(GroupResponse::Heartbeat(error)) => group::write_heartbeat(&mut writer, version, error),
             Some(GroupResponse::Leave(response)) => group::write_leave(&mut writer, version, &response),
             Some(GroupResponse::List(groups)) => admin::write_list_groups(&mut writer, version, &groups),
-            _ => return Ok(Answer::Close),
+            _ => return Answer::Close,
         }
-        Ok(Answer::of(writer))
+        self.respond(writer)
     }
 
-    async fn describe_groups(&self, names: Vec<String>, version: i16, mut writer: Writer) -> Answer {
-        let names: BTreeSet<String> = names.into_iter().collect();
-        if names.len() > PARTITIONS_PER_REQUEST_MAX {
-            return Answer::Close;
-        }
+    async fn describe_groups(&self, names: BTreeSet<String>, version: i16, writer: &mut Writer) {
         let mut groups = Vec::with_capacity(names.len());
         for group_id in names {
             if let Some(GroupResponse::Describe(group)) =
@@ -236,7 +257,6 @@ impl KafkaServer {
                 groups.push(group);
             }
         }
-        admin::write_describe_groups(&mut writer, version, &groups);
-        Answer::of(writer)
+        admin::write_describe_groups(writer, version, &groups);
     }
 }

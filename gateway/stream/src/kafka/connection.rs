@@ -3,6 +3,7 @@
 //! While a request waits for its answer the stream is watched for its end by reading ahead: what comes meanwhile is
 //! the next request and stays in the buffer.
 
+use std::cell::Cell;
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -18,8 +19,9 @@ use super::counters::{Connected, KafkaCounters};
 use super::gate::{Gate, Passage};
 use super::limits::{
     FAILED_LOGIN_WAIT, FIRST_REQUEST_TIMEOUT, FRAME_BYTES_MAX, IDLE_TIMEOUT, LOGIN_FRAME_BYTES_MAX,
-    READ_AHEAD_BYTES, TRANSFER_TIMEOUT,
+    READ_AHEAD_BYTES, TRANSFER_TIMEOUT, UNSHARED_BYTES_MAX,
 };
+use super::memory::{Share, TooSlow, transfer};
 use super::security::Tls;
 use super::server::{Failure, KafkaServer};
 use super::slots::SlotId;
@@ -31,6 +33,10 @@ enum End {
     Closed,
     /// It did not send or take in time.
     TimedOut,
+    /// It kept memory that others waited for.
+    Slow,
+    /// There was no memory for it.
+    Starved,
     /// It sent what is no request here.
     Malformed,
     /// There is no TLS with it.
@@ -43,6 +49,22 @@ impl From<io::Error> for End {
     fn from(_: io::Error) -> Self {
         Self::Closed
     }
+}
+
+impl From<TooSlow> for End {
+    fn from(why: TooSlow) -> Self {
+        match why {
+            TooSlow::TimedOut => Self::TimedOut,
+            TooSlow::Stalled => Self::Slow,
+        }
+    }
+}
+
+/// A request as it came, without its length.
+pub(super) struct Received {
+    pub(super) bytes: Vec<u8>,
+    /// What is beyond the connection's own.
+    _memory: Option<Share>,
 }
 
 /// Gives the slot back, however the connection ends.
@@ -76,6 +98,8 @@ pub(super) async fn connection(
     match end {
         End::Closed => {}
         End::TimedOut => KafkaCounters::add(&counters.connections_timed_out, 1),
+        End::Slow => KafkaCounters::add(&counters.connections_slow, 1),
+        End::Starved => KafkaCounters::add(&counters.connections_starved, 1),
         End::Malformed => KafkaCounters::add(&counters.connections_malformed, 1),
         End::NoHandshake => KafkaCounters::add(&counters.handshakes_failed, 1),
         End::FailedLogin => KafkaCounters::add(&counters.logins_failed, 1),
@@ -87,7 +111,10 @@ async fn serve_encrypted(slot: &Slot<'_>, tls: &Tls, stream: TcpStream, peer: So
     match timeout(FIRST_REQUEST_TIMEOUT, tls.acceptor().accept(stream)).await {
         // A timer and state machine of some size: not on the stack of every plain connection.
         Ok(Ok(stream)) => Box::pin(serve(slot, stream, peer)).await,
-        Ok(Err(_)) => End::NoHandshake,
+        Ok(Err(source)) => {
+            slot.server.complain(&Failure::Handshake { host: peer.ip().to_string(), source });
+            End::NoHandshake
+        }
         Err(_elapsed) => End::TimedOut,
     }
 }
@@ -124,61 +151,88 @@ struct Client<'a, S> {
 impl<S: AsyncRead + AsyncWrite + Unpin> Client<'_, S> {
     async fn serve_request(&mut self) -> Result<(), End> {
         let server = self.server;
-        let frame = self.read_frame().await?;
-        let passage = self.gate.pass(server.security.users.as_ref(), &frame);
+        let received = self.read_frame().await?;
+        let passage = self.gate.pass(server.security.users.as_ref(), &received.bytes);
         match passage.map_err(|_| End::Malformed)? {
             Passage::Through => {}
-            Passage::Answered(response) | Passage::LoggedIn(response) => return self.write(&response).await,
+            Passage::Answered(response) | Passage::LoggedIn(response) => {
+                return self.write(&response, None).await;
+            }
             Passage::Refused => return Err(End::Malformed),
             Passage::Failed(response) => {
                 server.complain(&Failure::Login { host: self.host.clone() });
                 sleep(FAILED_LOGIN_WAIT).await;
-                self.write(&response).await?;
+                self.write(&response, None).await?;
                 return Err(End::FailedLogin);
             }
         }
-        if let Some(failure) = self.unserved(&frame) {
+        if let Some(failure) = self.unserved(&received.bytes) {
             server.complain(&failure);
         }
         let answered = tokio::select! {
-            answered = answer(server, &frame, &self.host) => answered,
+            answered = answer(server, received, &self.host) => answered,
             () = closed(&mut self.stream) => return Err(End::Closed),
         };
         let response = match answered {
             Ok(Answer::Response(response)) => response,
+            Ok(Answer::Starved) => return Err(End::Starved),
             Ok(Answer::Close) | Err(_) => return Err(End::Malformed),
         };
         KafkaCounters::add(&server.counters.requests, 1);
-        self.write(&response.bytes).await
+        self.write(&response.bytes, response.memory.as_ref()).await
     }
 
-    /// The next request, without its length.
-    async fn read_frame(&mut self) -> Result<Vec<u8>, End> {
+    async fn read_frame(&mut self) -> Result<Received, End> {
         let patience = if self.has_proved { IDLE_TIMEOUT } else { FIRST_REQUEST_TIMEOUT };
         let bytes_max = if self.gate == Gate::Open { FRAME_BYTES_MAX } else { LOGIN_FRAME_BYTES_MAX };
-        let stream = &mut self.stream;
-        let length = timeout(patience, stream.read_u32()).await.map_err(|_elapsed| End::TimedOut)??;
+        let length = timeout(patience, self.stream.read_u32()).await.map_err(|_elapsed| End::TimedOut)??;
         let length = length as usize;
         if length > bytes_max {
             return Err(End::Malformed);
         }
-        // The buffer grows with what arrives, not with what is announced.
-        let mut frame = Vec::new();
-        let mut body = stream.take(length as u64);
-        let read = timeout(TRANSFER_TIMEOUT, body.read_to_end(&mut frame)).await;
-        let read = read.map_err(|_elapsed| End::TimedOut)??;
-        if read < length { Err(End::Closed) } else { Ok(frame) }
+        let unshared = length.min(UNSHARED_BYTES_MAX);
+        let mut bytes = Vec::with_capacity(unshared);
+        self.fill(&mut bytes, unshared, None).await?;
+        if length == unshared {
+            return Ok(Received { bytes, _memory: None });
+        }
+        let share = self.server.frame_memory.take(length - unshared);
+        let share = timeout(TRANSFER_TIMEOUT, share).await.map_err(|_elapsed| End::Starved)?;
+        bytes.reserve_exact(length - unshared);
+        self.fill(&mut bytes, length, Some(&share)).await?;
+        Ok(Received { bytes, _memory: Some(share) })
     }
 
-    async fn write(&mut self, response: &[u8]) -> Result<(), End> {
-        let stream = &mut self.stream;
-        let written = timeout(TRANSFER_TIMEOUT, async {
-            stream.write_all(response).await?;
+    /// Reads until there are so many bytes, for which there is room.
+    async fn fill(&mut self, bytes: &mut Vec<u8>, length: usize, share: Option<&Share>) -> Result<(), End> {
+        let (stream, moved) = (&mut self.stream, Cell::new(0));
+        transfer(share, &moved, async {
+            while bytes.len() < length {
+                let read = stream.take((length - bytes.len()) as u64).read_buf(bytes).await?;
+                if read == 0 {
+                    return Err(End::Closed);
+                }
+                moved.set(moved.get() + read);
+            }
+            Ok(())
+        })
+        .await?
+    }
+
+    async fn write(&mut self, response: &[u8], share: Option<&Share>) -> Result<(), End> {
+        let (stream, moved) = (&mut self.stream, Cell::new(0));
+        transfer(share, &moved, async {
+            while moved.get() < response.len() {
+                let written = stream.write(&response[moved.get()..]).await?;
+                if written == 0 {
+                    return Err(End::Closed);
+                }
+                moved.set(moved.get() + written);
+            }
             // What is encrypted waits in a buffer.
-            stream.flush().await
-        });
-        written.await.map_err(|_elapsed| End::TimedOut)??;
-        Ok(())
+            Ok(stream.flush().await?)
+        })
+        .await?
     }
 
     /// What is to be said about a request that gets nothing.

@@ -17,6 +17,10 @@ pub struct KafkaCounters {
     pub logins_failed: AtomicU64,
     /// Connections closed because nothing came, or a request or response was not finished in time.
     pub connections_timed_out: AtomicU64,
+    /// Connections closed because they read or sent too slowly while others waited for the memory that they held.
+    pub connections_slow: AtomicU64,
+    /// Connections closed because there was no memory left for their request or its response.
+    pub connections_starved: AtomicU64,
     /// Connections closed because of what they sent: no request, an unknown one, or one beyond its bounds.
     pub connections_malformed: AtomicU64,
     /// Connections at the moment.

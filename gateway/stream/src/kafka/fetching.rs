@@ -14,12 +14,11 @@
 use std::io::ErrorKind;
 use std::time::Duration;
 
-use tokio::sync::OwnedSemaphorePermit;
-
 use super::api::error_code;
 use super::api::fetch::{Fetched, Partition, Request};
 use super::counters::KafkaCounters;
 use super::limits::{FETCH_BYTES_MAX, FETCH_BYTES_MIN, FETCH_WAIT_MAX, PARKED_FETCHES_MAX};
+use super::memory::Share;
 use super::server::{Failure, KafkaServer};
 use crate::view::{PlanFault, ReadFault, ReadPlan};
 
@@ -34,12 +33,12 @@ enum Looked {
 /// The answers, and the share of memory that they take until they are sent.
 pub(super) struct FetchAnswer {
     pub(super) fetched: Vec<Fetched>,
-    pub(super) memory: Option<OwnedSemaphorePermit>,
+    pub(super) memory: Option<Share>,
 }
 
 impl KafkaServer {
     /// Answers all partitions of a request, in its order.
-    pub(super) async fn fetch(&self, request: &Request<'_>) -> FetchAnswer {
+    pub(super) async fn fetch(&self, request: &Request) -> FetchAnswer {
         let wait_ms = u64::try_from(request.wait_ms).unwrap_or(0);
         let wait = Duration::from_millis(wait_ms).min(FETCH_WAIT_MAX);
         if self.parked_fetches.get() < PARKED_FETCHES_MAX {
@@ -59,18 +58,14 @@ impl KafkaServer {
             };
         }
         let mut memory = self.share_of_memory(bytes_max).await;
-        let share = memory.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
-        let fetched = self.read(looked, bytes_max.min(share)).await;
+        let fetched = self.read(looked, bytes_max.min(memory.bytes())).await;
         let bytes: usize = fetched.iter().map(|fetched| fetched.records.len()).sum();
-        if let Some(memory) = &mut memory {
-            // Dropped: given back.
-            memory.split(share.saturating_sub(bytes));
-        }
-        FetchAnswer { fetched, memory }
+        memory.shrink_to(bytes);
+        FetchAnswer { fetched, memory: Some(memory) }
     }
 
     /// Waits until there is enough, or something to refuse.
-    async fn wait_for_records(&self, request: &Request<'_>) {
+    async fn wait_for_records(&self, request: &Request) {
         let bytes_min = u64::try_from(request.bytes_min).unwrap_or(0);
         loop {
             let next_commit = self.topics.next_commit();
@@ -83,9 +78,10 @@ impl KafkaServer {
         }
     }
 
-    fn look(&self, request: &Request<'_>) -> Vec<Looked> {
+    fn look(&self, request: &Request) -> Vec<Looked> {
         let topics = request.topics.iter();
-        let named = topics.flat_map(|topic| topic.partitions.iter().map(|partition| (topic.name, partition)));
+        let named =
+            topics.flat_map(|topic| topic.partitions.iter().map(|partition| (&*topic.name, partition)));
         named.map(|(name, partition)| self.look_at(name, partition)).collect()
     }
 
@@ -125,12 +121,9 @@ impl KafkaServer {
     }
 
     /// Waits for memory: as much as is wanted or a quarter of what is left, and a batch of any size at least.
-    async fn share_of_memory(&self, wanted: usize) -> Option<OwnedSemaphorePermit> {
-        let quarter = self.fetch_memory.available_permits() / 4;
-        let share = wanted.min(quarter).max(FETCH_BYTES_MIN);
-        let permits = u32::try_from(share).expect("FETCH_MEMORY_BYTES_MAX has 32 bits");
-        // It is never closed.
-        std::sync::Arc::clone(&self.fetch_memory).acquire_many_owned(permits).await.ok()
+    async fn share_of_memory(&self, wanted: usize) -> Share {
+        let quarter = self.fetch_memory.left_bytes() / 4;
+        self.fetch_memory.take(wanted.min(quarter).max(FETCH_BYTES_MIN)).await
     }
 
     /// Reads in the blocking pool, all partitions in one go.

@@ -2,6 +2,11 @@
 
 use std::time::Duration;
 
+use super::group::limits::{
+    ASSIGNMENT_BYTES_MAX, MEMBERS_PER_GROUP_MAX, METADATA_BYTES_MAX as GROUP_METADATA_BYTES_MAX,
+    STATE_BYTES_MAX as GROUP_STATE_BYTES_MAX,
+};
+use super::offsets::limits::STATE_BYTES_MAX as OFFSET_STATE_BYTES_MAX;
 use crate::limits::BATCH_BYTES_MAX;
 
 /// Longest request. A longer one closes the connection before anything of it is read.
@@ -15,6 +20,29 @@ pub const FAILED_LOGIN_WAIT: Duration = Duration::from_millis(500);
 
 /// Time between two log lines about clients that ask in vain.
 pub const COMPLAINT_INTERVAL: Duration = Duration::from_secs(10);
+
+/// What a connection may hold of a request without asking, and again of a response; the rest of either comes out of
+/// memory that all share.
+pub const UNSHARED_BYTES_MAX: usize = 16 * 1024;
+
+/// Most bytes of all requests together, beyond what each connection has for itself. A request waits for its share before
+/// the rest of it is read.
+pub const FRAME_MEMORY_BYTES_MAX: usize = 32 * 1024 * 1024;
+
+/// Longest response that holds no records: what the leader of the largest group is told.
+pub const RESPONSE_BYTES_MAX: usize =
+    MEMBERS_PER_GROUP_MAX * GROUP_METADATA_BYTES_MAX + ASSIGNMENT_BYTES_MAX + 1024 * 1024;
+
+/// Most bytes of all responses that hold no records together, beyond what each connection has for itself. One for which
+/// nothing is left is not sent, and its connection ends.
+pub const RESPONSE_MEMORY_BYTES_MAX: usize = 32 * 1024 * 1024;
+
+/// While others wait for memory, whoever holds some must move [`PROGRESS_BYTES_MIN`] in this time, or lose the
+/// connection.
+pub const PROGRESS_INTERVAL: Duration = Duration::from_secs(1);
+
+/// What must be read or sent in [`PROGRESS_INTERVAL`] while others wait.
+pub const PROGRESS_BYTES_MIN: usize = 128 * 1024;
 
 /// What is read ahead of a connection at most.
 pub const READ_AHEAD_BYTES: usize = 4 * 1024;
@@ -48,7 +76,11 @@ pub const FETCH_BYTES_MIN: usize = BATCH_BYTES_MAX;
 /// response at a time has a second copy of its own, while it is composed.
 pub const FETCH_MEMORY_BYTES_MAX: usize = 64 * 1024 * 1024;
 
-/// Most partitions that one request may name; more are a request that no client of this gateway has a reason for.
+/// Partitions that a fetch, or a look for offsets, may name beyond twice those that there are: they may have been fewer
+/// or other ones before. Such a request may wait for long, with all that is known of its partitions.
+pub const PARTITIONS_BEYOND_MAX: usize = 64;
+
+/// Most partitions that any other request may name; more are a request that no client of this gateway has a reason for.
 pub const PARTITIONS_PER_REQUEST_MAX: usize = 4_096;
 
 /// Wait after the system refused a connection (out of file descriptors, say).
@@ -57,7 +89,38 @@ pub const ACCEPT_RETRY_WAIT: Duration = Duration::from_millis(100);
 /// How often committed offsets are looked through for those of groups that are long gone.
 pub const OFFSET_EXPIRY_INTERVAL: Duration = Duration::from_secs(300);
 
+/// Bytes of a connection besides its shares of memory, about: buffers, those of TLS included, timers, the task.
+pub const CONNECTION_BYTES: usize = READ_AHEAD_BYTES + 2 * UNSHARED_BYTES_MAX + 160 * 1024;
+
+/// Bytes that a waiting request has for each of its partitions, about.
+pub const PARTITION_BYTES: usize = 1024;
+
+/// Most bytes that the port takes, of topics with so many partitions together: everything above, what groups and their
+/// offsets may hold, and one response that is being composed, in a buffer that doubles as it grows.
+#[must_use]
+pub const fn memory_bytes_max(partition_count: usize) -> usize {
+    CONNECTIONS_MAX * (CONNECTION_BYTES + partitions_named_max(partition_count) * PARTITION_BYTES)
+        + FRAME_MEMORY_BYTES_MAX
+        + FETCH_MEMORY_BYTES_MAX
+        + FETCH_BYTES_MAX
+        + RESPONSE_MEMORY_BYTES_MAX
+        + 2 * RESPONSE_BYTES_MAX
+        + GROUP_STATE_BYTES_MAX
+        + OFFSET_STATE_BYTES_MAX
+}
+
+/// Most partitions that a request may name that waits.
+#[must_use]
+pub const fn partitions_named_max(partition_count: usize) -> usize {
+    2 * partition_count + PARTITIONS_BEYOND_MAX
+}
+
+const _: () =
+    assert!(LOGIN_FRAME_BYTES_MAX <= UNSHARED_BYTES_MAX && FRAME_BYTES_MAX <= FRAME_MEMORY_BYTES_MAX);
+const _: () = assert!(RESPONSE_BYTES_MAX <= RESPONSE_MEMORY_BYTES_MAX);
 const _: () = assert!(FETCH_BYTES_MIN <= FETCH_BYTES_MAX && FETCH_BYTES_MAX <= FETCH_MEMORY_BYTES_MAX);
 const _: () = assert!(BATCH_BYTES_MAX <= FETCH_BYTES_MAX);
-// A semaphore of the runtime counts them.
+// Semaphores of the runtime count them.
 const _: () = assert!(FETCH_MEMORY_BYTES_MAX <= u32::MAX as usize);
+const _: () =
+    assert!(FRAME_MEMORY_BYTES_MAX <= u32::MAX as usize && RESPONSE_MEMORY_BYTES_MAX <= u32::MAX as usize);

@@ -7,24 +7,28 @@ use super::group::{GroupErrorCode, GroupRequest, GroupResponse};
 use super::limits::{OFFSET_EXPIRY_INTERVAL, PARTITIONS_PER_REQUEST_MAX};
 use super::offsets::{CommittedOffset, OffsetStore, TopicPartition};
 use super::server::{Failure, KafkaServer};
-use super::wire::Writer;
+use super::wire::{Reader, WireError, Writer};
 use crate::view::LogView;
 
 impl KafkaServer {
     pub(super) async fn commit_offsets(
         &self,
-        request: &CommitRequest<'_>,
+        reader: Reader<'_>,
         version: i16,
         writer: &mut Writer,
-    ) {
+    ) -> Result<(), WireError> {
+        // Requests that wait for their turn are not yet taken apart: one at a time takes the memory for that.
+        let mut store = self.offsets.write().await;
+        let request = CommitRequest::read(reader, version)?;
         let count = request.topics.iter().map(|topic| topic.partitions.len()).sum();
-        let mut errors = match self.check_commit(request, count).await {
-            GroupErrorCode::None => self.store_offsets(request).await,
+        let mut errors = match self.check_commit(&request, count).await {
+            GroupErrorCode::None => self.store_offsets(&mut store, &request).await,
             refused => vec![refused.code(); count],
         }
         .into_iter();
         // One error a partition, in the order of the request, which is the order of the answer.
         request.write_response(writer, version, || errors.next().unwrap_or(error_code::INVALID_REQUEST));
+        Ok(())
     }
 
     async fn check_commit(&self, request: &CommitRequest<'_>, count: usize) -> GroupErrorCode {
@@ -38,7 +42,7 @@ impl KafkaServer {
     }
 
     /// Stores what is acceptable. Returns an error, or none, for each partition of the request.
-    async fn store_offsets(&self, request: &CommitRequest<'_>) -> Vec<i16> {
+    async fn store_offsets(&self, store: &mut OffsetStore, request: &CommitRequest<'_>) -> Vec<i16> {
         let now_ms = (self.unix_ms)();
         let topics = request.topics.iter();
         let named = topics.flat_map(|topic| topic.partitions.iter().map(|commit| (topic.name, commit)));
@@ -46,7 +50,7 @@ impl KafkaServer {
             named.clone().map(|(topic, commit)| self.commit_fault(topic, commit)).collect();
         let acceptable = named.zip(&errors).filter(|(_, error)| **error == error_code::NONE);
         let commits = acceptable.map(|((topic, commit), _)| stored(topic, commit, now_ms)).collect();
-        let committed = self.offsets.write().await.commit(&request.member.group_id, commits).await;
+        let committed = store.commit(&request.member.group_id, commits).await;
         let pending = errors.iter_mut().filter(|error| **error == error_code::NONE);
         match committed {
             Ok(results) => {
@@ -75,23 +79,25 @@ impl KafkaServer {
     /// Writes the committed offsets. False: more was asked for than is answered.
     pub(super) async fn fetch_offsets(
         &self,
-        request: FetchRequest<'_>,
+        reader: Reader<'_>,
         version: i16,
         writer: &mut Writer,
-    ) -> bool {
+    ) -> Result<bool, WireError> {
+        // As for a commit.
+        let store = self.offsets.read().await;
+        let request = FetchRequest::read(reader, version)?;
         let asked = request.groups.iter().map(|(_, topics)| match topics {
             None => self.topics.partition_count(),
             Some(topics) => 1 + topics.iter().map(|topic| topic.partitions.len()).sum::<usize>(),
         });
         if asked.sum::<usize>() > PARTITIONS_PER_REQUEST_MAX {
-            return false;
+            return Ok(false);
         }
-        let store = self.offsets.read().await;
         let groups = request.groups.into_iter();
         let answers: Vec<_> =
             groups.map(|(group, topics)| (group, offsets_of(&store, group, topics))).collect();
         write_fetch(writer, version, &answers);
-        true
+        Ok(true)
     }
 
     /// Deletes offsets of groups that are long gone. Runs as long as the server.

@@ -23,14 +23,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{RwLock, Semaphore};
+use tokio::sync::RwLock;
 use tokio::task::{AbortHandle, JoinSet};
 
 use super::connection::connection;
 use super::counters::KafkaCounters;
 use super::group::{GroupConfig, GroupCoordinator};
 use super::group_desk::GroupDesk;
-use super::limits::{ACCEPT_RETRY_WAIT, COMPLAINT_INTERVAL, CONNECTIONS_MAX, FETCH_MEMORY_BYTES_MAX};
+use super::limits::{
+    ACCEPT_RETRY_WAIT, COMPLAINT_INTERVAL, CONNECTIONS_MAX, FETCH_MEMORY_BYTES_MAX, FRAME_MEMORY_BYTES_MAX,
+    RESPONSE_MEMORY_BYTES_MAX, partitions_named_max,
+};
+use super::memory::Memory;
 use super::offsets::{OffsetStore, OffsetStoreError};
 use super::security::Security;
 use super::slots::{Admission, SlotId, Slots, Source};
@@ -84,6 +88,14 @@ pub enum Failure {
         /// What is wrong with it.
         why: &'static str,
     },
+    /// A connection that came to no TLS session. Told as seldom.
+    #[error("a connection from {host} came to no TLS session: {source} (others are not told for a while)")]
+    Handshake {
+        /// Where it came from.
+        host: String,
+        /// What went wrong, or what the client complained of.
+        source: io::Error,
+    },
     /// A login with a wrong name or password. Told as seldom.
     #[error("a login from {host} failed: unknown user or wrong password (others are not told for a while)")]
     Login {
@@ -126,8 +138,12 @@ pub struct KafkaServer {
     pub(super) groups: GroupDesk,
     pub(super) offsets: RwLock<OffsetStore>,
     pub(super) counters: Arc<KafkaCounters>,
-    /// Bytes of records that may be read into memory.
-    pub(super) fetch_memory: Arc<Semaphore>,
+    /// For records that are read and sent.
+    pub(super) fetch_memory: Rc<Memory>,
+    /// For large requests.
+    pub(super) frame_memory: Rc<Memory>,
+    /// For large responses.
+    pub(super) response_memory: Rc<Memory>,
     pub(super) parked_fetches: Cell<usize>,
     pub(super) on_failure: FailureListener,
     pub(super) unix_ms: WallClock,
@@ -159,7 +175,9 @@ impl KafkaServer {
             counters: config.counters,
             on_failure: config.on_failure,
             unix_ms: config.unix_ms,
-            fetch_memory: Arc::new(Semaphore::new(FETCH_MEMORY_BYTES_MAX)),
+            fetch_memory: Memory::new(FETCH_MEMORY_BYTES_MAX),
+            frame_memory: Memory::new(FRAME_MEMORY_BYTES_MAX),
+            response_memory: Memory::new(RESPONSE_MEMORY_BYTES_MAX),
             parked_fetches: Cell::new(0),
         }
     }
@@ -192,6 +210,11 @@ impl KafkaServer {
                 Ok((stream, peer)) => connections.take(&server, stream, peer),
             }
         }
+    }
+
+    /// Most partitions that a request may name that waits.
+    pub(super) fn partitions_named_max(&self) -> usize {
+        partitions_named_max(self.topics.partition_count())
     }
 
     /// Tells of a client that asks in vain, unless another has just been told of: anybody can cause such lines.

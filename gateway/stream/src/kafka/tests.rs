@@ -3,6 +3,7 @@
 
 mod client;
 mod damage;
+mod memory;
 mod oracle;
 mod secured;
 
@@ -13,7 +14,6 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
 
 use super::group::GroupConfig;
 use super::offsets::OffsetStore;
@@ -31,7 +31,9 @@ struct Port {
     address: std::net::SocketAddr,
     counters: Arc<KafkaCounters>,
     /// Bytes of records that responses may still take.
-    fetch_memory: Arc<Semaphore>,
+    fetch_memory: Rc<super::memory::Memory>,
+    frame_memory: Rc<super::memory::Memory>,
+    response_memory: Rc<super::memory::Memory>,
     now: Rc<Cell<Duration>>,
     directory: tempfile::TempDir,
 }
@@ -72,9 +74,21 @@ fn with_secured_port<F: Future<Output = ()>>(
         };
         let offsets = OffsetStore::open(&directory.path().join("groups"), Storage::Tokio).await.unwrap();
         let server = KafkaServer::new(config, Topics::new(vec![log.view(), other.view()]), offsets);
-        let fetch_memory = Arc::clone(&server.fetch_memory);
+        let fetch_memory = Rc::clone(&server.fetch_memory);
+        let frame_memory = Rc::clone(&server.frame_memory);
+        let response_memory = Rc::clone(&server.response_memory);
         let serving = tokio::task::spawn_local(server.serve(listener));
-        let port = Port { log, other, address, counters, fetch_memory, now, directory };
+        let port = Port {
+            log,
+            other,
+            address,
+            counters,
+            fetch_memory,
+            frame_memory,
+            response_memory,
+            now,
+            directory,
+        };
         tokio::time::timeout(Duration::from_secs(20), test(port))
             .await
             .expect("the test has come to its end");
@@ -155,15 +169,14 @@ fn large_batch_is_served_whole_and_counted_against_the_budget() {
         let mut client = Client::connect(port.address).await;
         for bytes_max in [1, 1_000, 10_000_000] {
             let taken = limits::FETCH_MEMORY_BYTES_MAX - limits::FETCH_BYTES_MIN;
-            let taken = u32::try_from(taken).unwrap();
-            let room_for_one = port.fetch_memory.acquire_many(taken).await.unwrap();
-            let a_byte_too_much = port.fetch_memory.acquire().await.unwrap();
+            let room_for_one = port.fetch_memory.take(taken).await;
+            let a_byte_too_much = port.fetch_memory.take(1).await;
             let mut fetching = Box::pin(client.fetch(11, TOPIC, 0, 0, 0, bytes_max));
             assert!(tokio::time::timeout(Duration::from_millis(50), &mut fetching).await.is_err());
             drop(a_byte_too_much);
             assert_eq!(fetching.await.offsets, [0, 1, 2, 3]);
             drop(room_for_one);
-            while port.fetch_memory.available_permits() < limits::FETCH_MEMORY_BYTES_MAX {
+            while port.fetch_memory.left_bytes() < limits::FETCH_MEMORY_BYTES_MAX {
                 tokio::task::yield_now().await;
             }
         }

@@ -5,20 +5,20 @@
 use super::error_code;
 use crate::kafka::wire::{Reader, WireError, Writer};
 
-/// The request.
+/// The request. It may wait for long, so it holds nothing of the frame that it came in.
 #[derive(Debug)]
-pub(in crate::kafka) struct Request<'a> {
+pub(in crate::kafka) struct Request {
     pub(in crate::kafka) wait_ms: i32,
     pub(in crate::kafka) bytes_min: i32,
     pub(in crate::kafka) bytes_max: i32,
     pub(in crate::kafka) session_id: i32,
-    pub(in crate::kafka) topics: Vec<Topic<'a>>,
+    pub(in crate::kafka) topics: Vec<Topic>,
 }
 
 /// Partitions of one topic.
 #[derive(Debug)]
-pub(in crate::kafka) struct Topic<'a> {
-    pub(in crate::kafka) name: &'a str,
+pub(in crate::kafka) struct Topic {
+    pub(in crate::kafka) name: String,
     pub(in crate::kafka) partitions: Vec<Partition>,
 }
 
@@ -48,8 +48,8 @@ impl Fetched {
     }
 }
 
-impl<'a> Request<'a> {
-    pub(in crate::kafka) fn read(mut reader: Reader<'a>, version: i16) -> Result<Self, WireError> {
+impl Request {
+    pub(in crate::kafka) fn read(mut reader: Reader<'_>, version: i16) -> Result<Self, WireError> {
         reader.int32()?; // Replica: a consumer.
         let (wait_ms, bytes_min, bytes_max) = (reader.int32()?, reader.int32()?, reader.int32()?);
         reader.int8()?; // Isolation level: there are no transactions.
@@ -75,8 +75,8 @@ impl<'a> Request<'a> {
     }
 }
 
-fn read_topic<'a>(reader: &mut Reader<'a>, version: i16) -> Result<Topic<'a>, WireError> {
-    let name = reader.string()?;
+fn read_topic(reader: &mut Reader<'_>, version: i16) -> Result<Topic, WireError> {
+    let name = reader.string()?.to_owned();
     let partitions = reader.array(16, |reader| {
         let index = reader.int32()?;
         let leader_epoch = if version >= 9 { reader.int32()? } else { -1 };
@@ -96,11 +96,12 @@ fn read_topic<'a>(reader: &mut Reader<'a>, version: i16) -> Result<Topic<'a>, Wi
 }
 
 /// The answer, partition by partition in the order of the request.
-pub(in crate::kafka) fn write(writer: &mut Writer, version: i16, topics: &[Topic<'_>], fetched: &[Fetched]) {
+pub(in crate::kafka) fn write(writer: &mut Writer, version: i16, topics: &[Topic], fetched: &[Fetched]) {
+    writer.reserve(fetched.iter().map(|fetched| fetched.records.len()).sum());
     write_head(writer, version, error_code::NONE);
     let mut fetched = fetched.iter();
     writer.array(topics, |writer, topic| {
-        writer.string(topic.name);
+        writer.string(&topic.name);
         let of_topic = topic.partitions.iter().map(|partition| (partition.index, fetched.next()));
         let of_topic: Vec<_> = of_topic.collect();
         writer.array(of_topic, |writer, (index, fetched)| {

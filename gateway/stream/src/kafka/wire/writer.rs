@@ -1,9 +1,14 @@
 //! Responses into a buffer, in the classic or the flexible encoding. The first four bytes are left for the length.
 
+use crate::kafka::limits::{RESPONSE_BYTES_MAX, UNSHARED_BYTES_MAX};
+
 /// Writes one response.
 #[derive(Debug)]
 pub(in crate::kafka) struct Writer {
     buffer: Vec<u8>,
+    bytes_max: usize,
+    /// Something was left out: it is no response.
+    is_cut: bool,
     is_flexible: bool,
 }
 
@@ -13,28 +18,44 @@ const LENGTH_BYTES: usize = 4;
 impl Writer {
     /// A response to the request with this correlation id. `has_tags` tells whether its header has a tag section.
     pub(in crate::kafka) fn new(correlation_id: i32, is_flexible: bool, has_tags: bool) -> Self {
-        let mut writer = Self { buffer: vec![0; LENGTH_BYTES], is_flexible };
+        let buffer = vec![0; LENGTH_BYTES];
+        let mut writer = Self { buffer, bytes_max: RESPONSE_BYTES_MAX, is_cut: false, is_flexible };
         writer.int32(correlation_id);
         if has_tags {
-            writer.buffer.push(0);
+            writer.extend([0]);
         }
         writer
     }
 
+    /// Makes room for records, which have a bound of their own.
+    pub(in crate::kafka) fn reserve(&mut self, bytes: usize) {
+        self.bytes_max = self.bytes_max.saturating_add(bytes);
+        self.buffer.reserve_exact(bytes);
+    }
+
+    fn extend(&mut self, bytes: impl AsRef<[u8]>) {
+        let bytes = bytes.as_ref();
+        if self.is_cut || bytes.len() > self.bytes_max - self.buffer.len() {
+            self.is_cut = true;
+        } else {
+            self.buffer.extend_from_slice(bytes);
+        }
+    }
+
     pub(in crate::kafka) fn int8(&mut self, value: i8) {
-        self.buffer.extend(value.to_be_bytes());
+        self.extend(value.to_be_bytes());
     }
 
     pub(in crate::kafka) fn int16(&mut self, value: i16) {
-        self.buffer.extend(value.to_be_bytes());
+        self.extend(value.to_be_bytes());
     }
 
     pub(in crate::kafka) fn int32(&mut self, value: i32) {
-        self.buffer.extend(value.to_be_bytes());
+        self.extend(value.to_be_bytes());
     }
 
     pub(in crate::kafka) fn int64(&mut self, value: i64) {
-        self.buffer.extend(value.to_be_bytes());
+        self.extend(value.to_be_bytes());
     }
 
     pub(in crate::kafka) fn boolean(&mut self, value: bool) {
@@ -43,10 +64,10 @@ impl Writer {
 
     fn unsigned_varint(&mut self, mut value: usize) {
         while value >= 0x80 {
-            self.buffer.push(value.to_le_bytes()[0] | 0x80);
+            self.extend([value.to_le_bytes()[0] | 0x80]);
             value >>= 7;
         }
-        self.buffer.push(value.to_le_bytes()[0]);
+        self.extend([value.to_le_bytes()[0]]);
     }
 
     fn length(&mut self, length: Option<usize>, classic: impl FnOnce(&mut Self, Option<usize>)) {
@@ -70,7 +91,7 @@ impl Writer {
             let length = length.and_then(|length| i16::try_from(length).ok());
             writer.int16(length.unwrap_or(-1));
         });
-        self.buffer.extend(bytes.unwrap_or_default());
+        self.extend(bytes.unwrap_or_default());
     }
 
     pub(in crate::kafka) fn string(&mut self, string: &str) {
@@ -79,7 +100,7 @@ impl Writer {
 
     pub(in crate::kafka) fn bytes(&mut self, bytes: &[u8]) {
         self.length(Some(bytes.len()), Self::length32);
-        self.buffer.extend(bytes);
+        self.extend(bytes);
     }
 
     /// An array, each element written by `element`.
@@ -103,8 +124,13 @@ impl Writer {
     /// The end of a structure: no tagged fields.
     pub(in crate::kafka) fn tags(&mut self) {
         if self.is_flexible {
-            self.buffer.push(0);
+            self.extend([0]);
         }
+    }
+
+    /// Whether it became longer than [`RESPONSE_BYTES_MAX`]: what was written last is missing.
+    pub(in crate::kafka) const fn is_cut(&self) -> bool {
+        self.is_cut
     }
 
     /// The bytes for the socket.
@@ -112,6 +138,10 @@ impl Writer {
         let length =
             u32::try_from(self.buffer.len() - LENGTH_BYTES).expect("responses are bounded far below 2^32");
         self.buffer[..LENGTH_BYTES].copy_from_slice(&length.to_be_bytes());
+        if self.buffer.capacity() > UNSHARED_BYTES_MAX {
+            // What is counted is bytes, not what was reserved for them.
+            self.buffer.shrink_to_fit();
+        }
         self.buffer
     }
 }
