@@ -15,6 +15,8 @@
 //! One broker, a few topics, every partition led by it. Read only: `Produce` is refused. What each client asks for, and in
 //! which version, decided the table in `api.rs`.
 
+#[doc(hidden)]
+pub mod decoded;
 pub mod group;
 pub mod limits;
 pub mod offsets;

@@ -10,10 +10,10 @@ use crate::view::Topics;
 /// What is asked about.
 #[derive(Debug)]
 pub(in crate::kafka) struct Resource<'a> {
-    kind: i8,
-    name: &'a str,
+    pub(in crate::kafka) kind: i8,
+    pub(in crate::kafka) name: &'a str,
     /// Which settings; `None` is all of them.
-    keys: Option<Vec<&'a str>>,
+    pub(in crate::kafka) keys: Option<Vec<&'a str>>,
 }
 
 /// The kind of resource that a topic is.

@@ -7,8 +7,8 @@ use crate::kafka::wire::{Reader, WireError, Writer};
 /// Which coordinators are looked for.
 #[derive(Debug)]
 pub(in crate::kafka) struct Request<'a> {
-    is_group: bool,
-    keys: Vec<&'a str>,
+    pub(in crate::kafka) is_group: bool,
+    pub(in crate::kafka) keys: Vec<&'a str>,
 }
 
 const GROUP: i8 = 0;

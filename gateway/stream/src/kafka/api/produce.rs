@@ -8,7 +8,7 @@ use crate::kafka::wire::{Reader, WireError, Writer};
 pub(in crate::kafka) struct Request<'a> {
     /// Without acknowledgement there is no response; the connection is closed instead.
     pub(in crate::kafka) wants_response: bool,
-    topics: Vec<(&'a str, Vec<i32>)>,
+    pub(in crate::kafka) topics: Vec<(&'a str, Vec<i32>)>,
 }
 
 const REFUSAL: &str = "this topic is written by the gateway alone";
