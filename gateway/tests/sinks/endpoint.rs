@@ -1,8 +1,10 @@
 //! A hostile HTTP endpoint: for each request the test says what happens to it.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::{Shutdown, TcpListener, TcpStream};
+use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
+
+use tokio_rustls::rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 /// What to do with a request.
 #[derive(Clone, Debug)]
@@ -43,15 +45,34 @@ pub struct Endpoint {
 impl Endpoint {
     /// `reply` is asked for each request, with the number of those before it.
     pub fn start(reply: impl Fn(usize, &Request) -> Reply + Send + Sync + 'static) -> Self {
+        Self::start_with(Box::new, reply)
+    }
+
+    /// The same behind TLS.
+    pub fn start_encrypted(
+        config: Arc<ServerConfig>,
+        reply: impl Fn(usize, &Request) -> Reply + Send + Sync + 'static,
+    ) -> Self {
+        let wrap = move |stream| -> Box<dyn Duplex> {
+            let session = ServerConnection::new(Arc::clone(&config)).unwrap();
+            Box::new(StreamOwned::new(session, stream))
+        };
+        Self::start_with(wrap, reply)
+    }
+
+    fn start_with<S: Duplex + ?Sized + 'static>(
+        wrap: impl Fn(TcpStream) -> Box<S> + Send + Sync + 'static,
+        reply: impl Fn(usize, &Request) -> Reply + Send + Sync + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let requests: Arc<Mutex<Vec<Request>>> = Arc::default();
-        let (shared, reply) = (Arc::clone(&requests), Arc::new(reply));
+        let (shared, reply, wrap) = (Arc::clone(&requests), Arc::new(reply), Arc::new(wrap));
         std::thread::spawn(move || {
             for stream in listener.incoming() {
-                let (requests, reply) = (Arc::clone(&shared), Arc::clone(&reply));
+                let (requests, reply, wrap) = (Arc::clone(&shared), Arc::clone(&reply), Arc::clone(&wrap));
                 // A connection that ends is no failure of the endpoint.
-                std::thread::spawn(move || stream.and_then(|stream| serve(stream, &requests, &*reply)));
+                std::thread::spawn(move || stream.and_then(|stream| serve(wrap(stream), &requests, &*reply)));
             }
         });
         Self { port, requests }
@@ -67,12 +88,16 @@ impl Endpoint {
     }
 }
 
-fn serve(
-    stream: TcpStream,
+/// A stream, plain or encrypted.
+pub trait Duplex: Read + Write {}
+
+impl<S: Read + Write> Duplex for S {}
+
+fn serve<S: Duplex + ?Sized>(
+    stream: Box<S>,
     requests: &Mutex<Vec<Request>>,
     reply: &dyn Fn(usize, &Request) -> Reply,
 ) -> io::Result<()> {
-    let mut writer = stream.try_clone()?;
     let mut reader = BufReader::new(stream);
     while let Some(mut request) = read_request(&mut reader)? {
         let answer = {
@@ -84,21 +109,23 @@ fn serve(
         };
         match answer {
             Reply::Status(status, headers) => {
+                let writer = reader.get_mut();
                 write!(writer, "HTTP/1.1 {status} Said\r\n{headers}Content-Length: 4\r\n\r\nsaid")?;
             }
-            Reply::Nonsense => writer.write_all(b"\x00\xffHTTP? no\r\n\r\n")?,
+            Reply::Nonsense => reader.get_mut().write_all(b"\x00\xffHTTP? no\r\n\r\n")?,
             Reply::Hang => {
                 // Until the other side gives up.
                 let _ = reader.read(&mut [0]);
                 return Ok(());
             }
-            Reply::Cut | Reply::TakeAndCut => return writer.shutdown(Shutdown::Both),
+            // With the stream its connection ends.
+            Reply::Cut | Reply::TakeAndCut => return Ok(()),
         }
     }
     Ok(())
 }
 
-fn read_request(reader: &mut BufReader<TcpStream>) -> io::Result<Option<Request>> {
+fn read_request(reader: &mut impl BufRead) -> io::Result<Option<Request>> {
     let mut line = String::new();
     if reader.read_line(&mut line)? == 0 {
         return Ok(None);

@@ -19,3 +19,4 @@ mod mock_cluster;
 mod proxy;
 mod real_broker;
 mod webhook;
+mod webhook_tls;

@@ -11,13 +11,16 @@ use crate::harness::{Gateway, eventually};
 use crate::judge;
 
 fn settings(endpoint: &Endpoint, keys: &str) -> String {
-    let url = format!("http://127.0.0.1:{}/hook", endpoint.port);
+    settings_for(&format!("http://127.0.0.1:{}/hook", endpoint.port), keys)
+}
+
+pub fn settings_for(url: &str, keys: &str) -> String {
     format!(
         "{QUIET}[sinks.webhook.pager]\nurl = \"{url}\"\nretry-ms-min = 10\nretry-ms-max = 50\ntimeout-ms = 300\n{keys}\n"
     )
 }
 
-fn up_to_date(gateway: &Gateway, events: u64) {
+pub fn up_to_date(gateway: &Gateway, events: u64) {
     eventually("the sink has caught up", || {
         let is_there = gateway.metric("pulsegate_events_published_total") >= events
             && gateway.metric("pulsegate_sink_lag_events") == 0;
@@ -36,7 +39,7 @@ fn ids(requests: &[Request]) -> (Vec<String>, usize) {
 }
 
 /// Goal: everything in the log was taken, and each partition in its order (a worker each, so across them there is none).
-fn assert_all_taken(directory: &Path, taken: &[Request]) -> usize {
+pub fn assert_all_taken(directory: &Path, taken: &[Request]) -> usize {
     let (first, copies) = ids(taken);
     let places: BTreeMap<&str, usize> =
         first.iter().enumerate().map(|(place, id)| (id.as_str(), place)).collect();

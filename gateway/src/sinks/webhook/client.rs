@@ -91,7 +91,7 @@ impl Client {
         };
         match sent {
             Ok(response) => self.understand(response),
-            Err(error) => Answer::Later { reason: error.to_string(), not_before: None },
+            Err(error) => Answer::Later { reason: reason_of(&error), not_before: None },
         }
     }
 
@@ -122,6 +122,24 @@ impl Client {
     pub(super) fn pause(&self, duration: Duration) {
         let never = Mutex::new(());
         Condvar::new().wait_for(&mut never.lock(), duration);
+    }
+}
+
+/// What went wrong, and what to look at if it is the endpoint that could not prove itself.
+fn reason_of(error: &ureq::Error) -> String {
+    let is_about_tls = match error {
+        ureq::Error::Rustls(_) | ureq::Error::Tls(_) => true,
+        // So a broken handshake is told.
+        ureq::Error::Io(error) => error.kind() == std::io::ErrorKind::InvalidData,
+        _ => false,
+    };
+    if is_about_tls {
+        format!(
+            "no TLS session: {error}; see that the endpoint speaks TLS, that its certificate is for the host in `url`, \
+             and that `ca-file` holds the certificate of those who signed it"
+        )
+    } else {
+        error.to_string()
     }
 }
 
