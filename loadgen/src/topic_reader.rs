@@ -23,15 +23,25 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use crate::limits::{FETCHED_AHEAD_KIB_MAX, KAFKA_WAIT_MAX};
 use crate::moment::Duration;
 
+/// What to do about a setting that this build of librdkafka does not have.
+fn hint_at(error: &KafkaError) -> &'static str {
+    if error.to_string().contains("not available at build time") {
+        "; the Cargo feature `kafka-tls` builds it in"
+    } else {
+        ""
+    }
+}
+
 /// Why a topic cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
     /// librdkafka refuses its settings.
-    #[error("librdkafka refuses a setting: {0}")]
+    #[error("librdkafka refuses a setting: {0}{hint}", hint = hint_at(.0))]
     Setting(KafkaError),
     /// Nobody answers there, or not as a Kafka broker does.
     #[error(
-        "no Kafka port answers at {address}: {reason}; is the gateway running, and is this its Kafka port?"
+        "no Kafka port answers at {address}: {reason}; is the gateway running, is this its Kafka port, and does it \
+         ask for TLS or a login, which are settings of librdkafka?"
     )]
     Unreachable {
         /// Where it was looked for.

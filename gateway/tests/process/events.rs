@@ -118,6 +118,47 @@ fn follow_prints_what_happens() {
     child.wait().unwrap();
 }
 
+/// Goal: whoever follows a gateway that is killed, and starts again at the same address, is told every event once.
+#[test]
+fn follow_goes_on_when_the_gateway_starts_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let kafka = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let config = directory.path().join("fixed.toml");
+    let listen =
+        format!("[listen]\nheartbeats = \"127.0.0.1:0\"\nadmin = \"127.0.0.1:0\"\nkafka = \"{kafka}\"\n");
+    std::fs::write(&config, format!("{FAST}{listen}")).unwrap();
+    let start = || {
+        let mut command = program();
+        command.args(["serve", "--config"]).arg(&config).arg("--data-dir").arg(directory.path());
+        Gateway::spawn(directory.path(), &mut command)
+    };
+    let first = start();
+    let mut command = program();
+    command.args([
+        "events",
+        "--follow",
+        "--from",
+        "start",
+        "--json",
+        "--type",
+        "gateway_started",
+        "--data-dir",
+    ]);
+    pulsegate::io::child::end_with_parent(command.arg(directory.path()));
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut next_epoch = || Event::from_json(lines.next().unwrap().unwrap().as_bytes()).unwrap().epoch;
+    assert_eq!(next_epoch(), 1);
+    first.kill();
+    let second = start();
+    assert_eq!(next_epoch(), 2);
+    assert!(second.stop().success());
+    let _third = start();
+    assert_eq!(next_epoch(), 3);
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
 #[test]
 fn of_a_gateway_that_is_gone_the_files_are_read() {
     let directory = tempfile::tempdir().unwrap();
