@@ -9,7 +9,8 @@ use pulsegate_loadgen::faults::{Amount, FaultOptions};
 
 use crate::harness::{FAST, Gateway, Relay, eventually, pause};
 
-const SETTINGS: &str = "[detector]\ninterval-ms = 200\n[shards]\ncount = 2\n[registry]\nnodes-max = 10_000\n[guard]\nenabled = false\n";
+/// Fast timeouts, and receive buffers that overflow when nobody reads them.
+const SETTINGS: &str = "[detector]\ninterval-ms = 200\n[shards]\ncount = 2\nreceive-buffer-bytes = 65_536\n[registry]\nnodes-max = 10_000\n[guard]\nenabled = false\n";
 
 fn options(gateway: &Gateway) -> RunOptions {
     RunOptions { seconds: 14, ..gateway.fast_run() }
@@ -78,6 +79,7 @@ fn a_gateway_that_was_stopped_reports_the_dead_and_nobody_else() {
     assert!(report.is_clean(), "{report}");
     assert_eq!(report.failures_reported, 100, "{report}");
     assert!(report.gateway.gateway_pause_ms_max > 3_500.0, "the gateway was stopped: {report}");
+    assert!(report.traffic.datagrams_dropped_by_kernel > 0, "its sockets overflowed: {report}");
     // It says so itself: once for both shards, with the length, and of every datagram that it lost.
     let drops = gateway.number("kernel_drops");
     let directory = directory.path().to_path_buf();
