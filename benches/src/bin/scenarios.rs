@@ -56,6 +56,9 @@ const SETTINGS: &str = "[registry]\nnodes-max = 100_000\n";
 const SETTINGS_PHI: &str = "[registry]\nnodes-max = 100_000\n[detector]\nprofile = \"same-dc\"\n";
 const SETTINGS_EWMA: &str = "[registry]\nnodes-max = 100_000\n[detector]\nprofile = \"learning\"\n[profiles.learning]\ndetector = \"ewma\"\n";
 
+/// Nothing is held, so that the log is seen to take it.
+const SETTINGS_MILLION: &str = "[registry]\nnodes-max = 1_000_000\n[guard]\nenabled = false\n";
+
 fn quiet() -> RunOptions {
     RunOptions { nodes: 10_000, faults: FaultOptions::NONE, ..RunOptions::default() }
 }
@@ -73,7 +76,7 @@ fn lossy(nodes: u32) -> RunOptions {
     }
 }
 
-fn scenarios() -> [Scenario; 6] {
+fn scenarios() -> [Scenario; 7] {
     let kill = |mass| FaultOptions { mass, ..FaultOptions::NONE };
     [
         Scenario {
@@ -106,6 +109,20 @@ fn scenarios() -> [Scenario; 6] {
             },
             stopped: None,
             check: zone,
+        },
+        Scenario {
+            name: "1,000,000 nodes beat at once every 5 s, and a third of them dies at once",
+            settings: SETTINGS_MILLION,
+            run: RunOptions {
+                nodes: 1_000_000,
+                interval_ms: 5_000,
+                seconds: 50,
+                herd: true,
+                faults: kill(MassKill { zone_share: 1.0, ..MassKill::NONE }),
+                ..quiet()
+            },
+            stopped: None,
+            check: million,
         },
         Scenario {
             name: "30 % of datagrams lost for 10 minutes, phi (same-dc), 60,000 nodes",
@@ -190,6 +207,27 @@ fn zone(report: &Report, events: &[Event]) -> Finding {
             report.failures_reported,
             report.failures_injected,
             released.first().and_then(|event| event.reason.clone()).unwrap_or_default(),
+        ),
+    }
+}
+
+fn million(report: &Report, events: &[Event]) -> Finding {
+    let lateness_ms = &report.lateness_ms;
+    Finding {
+        holds: report.is_clean() && report.failures_reported > 300_000,
+        words: format!(
+            "{} of {} failures reported, {} false; decided p50 {:.1}, p99 {:.1}, at most {:.1} ms after their \
+             deadlines; {} events in the log; longest pause of a gateway thread {:.1} ms; {} datagrams dropped by \
+             the kernel",
+            report.failures_reported,
+            report.failures_injected,
+            report.false_failures,
+            lateness_ms.p50,
+            lateness_ms.p99,
+            lateness_ms.max,
+            events.len(),
+            report.gateway.gateway_pause_ms_max,
+            report.traffic.datagrams_dropped_by_kernel
         ),
     }
 }
