@@ -132,6 +132,13 @@ impl Detection {
         }
     }
 
+    /// Loads what a deadline of the node needs, so that it is there soon. Returns something of it.
+    #[inline]
+    pub(crate) fn load(&self, slot: SlotIndex) -> u32 {
+        let learnt = self.rhythms.get(slot.position()).map_or(0, Rhythm::load);
+        self.paths[slot.position()].round_trip_us ^ learnt
+    }
+
     fn observation(&self, slot: SlotIndex, interval_ms: u32) -> (&Detector, Observation) {
         let path = self.paths[slot.position()];
         let rhythm = self.rhythms.get(slot.position()).copied().unwrap_or(Rhythm::UNKNOWN);

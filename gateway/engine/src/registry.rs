@@ -223,6 +223,14 @@ impl Registry {
         self.facts[slot.position()] = Some(facts);
     }
 
+    /// Loads what only a verdict on the node in this slot needs, so that it is there soon. Returns something of it.
+    #[inline]
+    #[must_use]
+    pub fn load_cold(&self, slot: SlotIndex) -> u32 {
+        let facts = self.facts[slot.position()].as_ref();
+        self.event_sequences[slot.position()] ^ facts.map_or(0, |facts| facts.interval_ms)
+    }
+
     /// How many nodes stand where.
     #[must_use]
     pub const fn counts(&self) -> NodeCounts {

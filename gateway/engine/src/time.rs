@@ -58,8 +58,7 @@ impl Add<Duration> for Timestamp {
     type Output = Self;
 
     fn add(self, duration: Duration) -> Self {
-        let nanoseconds = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
-        Self { nanoseconds: self.nanoseconds.saturating_add(nanoseconds) }
+        Self { nanoseconds: self.nanoseconds.saturating_add(nanoseconds(duration)) }
     }
 }
 
@@ -67,9 +66,13 @@ impl Sub<Duration> for Timestamp {
     type Output = Self;
 
     fn sub(self, duration: Duration) -> Self {
-        let nanoseconds = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
-        Self { nanoseconds: self.nanoseconds.saturating_sub(nanoseconds) }
+        Self { nanoseconds: self.nanoseconds.saturating_sub(nanoseconds(duration)) }
     }
+}
+
+/// Saturates.
+const fn nanoseconds(duration: Duration) -> u64 {
+    duration.as_secs().saturating_mul(1_000_000_000).saturating_add(duration.subsec_nanos() as u64)
 }
 
 /// A whole number of ticks since the clock's origin.

@@ -209,6 +209,13 @@ impl Rhythm {
         Some((f64::from(self.mean_us), deviation))
     }
 
+    /// Something of it, for whoever wants it loaded.
+    #[inline]
+    #[must_use]
+    pub(crate) fn load(&self) -> u32 {
+        self.samples.into()
+    }
+
     /// Share of heartbeats that are lost, from 0 to 1; one half while nothing is known.
     #[must_use]
     pub fn loss(&self) -> f64 {

@@ -1,11 +1,16 @@
 //! What time does: entries of the wheel come up, and nodes that stayed silent are judged.
 //!
-//! Due entries are taken in pieces, each of them walked twice, for the same reason as a batch of heartbeats (see there):
-//! the records of a piece are fetched together, not one after the other.
+//! Due entries are taken in pieces, each of them walked several times, for the same reason as a batch of heartbeats (see
+//! there): first everything that the piece needs is loaded, record by record and then what verdicts need besides, so that
+//! the cache misses of many nodes are under way together; then the nodes are judged, one after the other. A million nodes
+//! that fall silent in one tick are four million misses.
+
+use std::hint::black_box;
 
 use super::{Cause, Engine};
 use crate::limits::WHEEL_ENTRIES_PER_CALL_MAX;
 use crate::slot::SlotIndex;
+use crate::time::Duration;
 use crate::verdict::{NodeState, VerdictKind, Verdicts};
 
 /// Entries whose records are fetched before the first of them is judged.
@@ -54,9 +59,20 @@ impl Engine {
         let count = self.wheel.pop_due(&mut piece);
         let horizon_tick = self.wheel.current();
         let mut are_live = [false; PIECE];
+        let mut loaded = 0;
         for (is_live, &slot) in are_live.iter_mut().zip(&piece[..count]) {
             *is_live = self.registry.node(slot).armed() <= horizon_tick;
+            loaded ^= self.detection.load(slot);
         }
+        for (_, &slot) in are_live.iter().zip(&piece[..count]).filter(|(is_live, _)| **is_live) {
+            // Only of a node that has missed a beat, for which there will likely be a verdict.
+            let node = self.registry.node(slot);
+            if self.now.since(node.last_seen) > Duration::from_millis(node.interval_ms().into()) {
+                loaded ^= self.registry.load_cold(slot);
+            }
+        }
+        // Else the compiler would see that nobody wants it.
+        black_box(loaded);
         self.counters.wheel_entries_fired += count as u64;
         for (is_live, &slot) in are_live.into_iter().zip(&piece[..count]) {
             match self.registry.state(slot) {

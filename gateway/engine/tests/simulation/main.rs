@@ -76,7 +76,8 @@ fn long_lives_agree_with_the_oracle_and_what_is_told_of_them_is_right() {
         }
     }
     println!("years: {lived:#?}");
-    assert!(only.is_some() || lived.has_seen_everything(), "every way must be walked: {lived:?}");
+    let is_long = only.is_none() && enough >= NODE_HOURS_DEFAULT as f64;
+    assert!(!is_long || lived.has_seen_everything(), "every way must be walked: {lived:?}");
 }
 
 /// The world returns how many node-hours it covered.
