@@ -179,6 +179,9 @@ pub struct RunArguments {
     /// Events that are decided this long after their occasion still tell of it: for runs in which the gateway is held up.
     #[arg(long, default_value_t = 5_000)]
     pub late_ms: u32,
+    /// Times that somebody kills the gateway during the run and starts it again on the same ports.
+    #[arg(long, value_name = "COUNT", default_value_t = 0)]
+    pub gateway_restarts: u32,
     /// Thundering herd: all nodes beat at once.
     #[arg(long)]
     pub herd: bool,
@@ -224,6 +227,7 @@ impl RunArguments {
             },
             jitter_share: self.jitter.share(),
             late_ms: self.late_ms,
+            gateway_restarts: self.gateway_restarts,
             herd: self.herd,
             mix_lanes: self.mix_lanes,
         })

@@ -39,6 +39,8 @@ pub struct RunOptions {
     pub jitter_share: f64,
     /// An event decided longer than this after its occasion does not tell of it, in milliseconds.
     pub late_ms: u32,
+    /// How often the gateway is expected to start anew during the run. Signs that nobody listens are no reason to give up then.
+    pub gateway_restarts: u32,
     /// All nodes beat at once.
     pub herd: bool,
     /// Frames carry nodes of several lanes.
@@ -62,6 +64,7 @@ impl Default for RunOptions {
             network: NetworkOptions { reorder_by: 3, ..NetworkOptions::default() },
             jitter_share: 0.0,
             late_ms: 5_000,
+            gateway_restarts: 0,
             herd: false,
             mix_lanes: false,
         }

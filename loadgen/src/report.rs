@@ -82,9 +82,11 @@ impl Report {
         let (failed, recovered) = (judgement.tally(EventKind::Failed), judgement.tally(EventKind::Recovered));
         let accepted = status_after.heartbeats_accepted.saturating_sub(status_before.heartbeats_accepted);
         let events = EventFigures::new(judgement, evidence);
-        // What a lossy network swallows, nobody can promise.
-        let effective = events.failures_without_effect == 0 || options.network.loss > 0.0;
-        let undisturbed = evidence.invented_nodes == 0 && evidence.gateway_starts == 0;
+        // What a lossy network swallows, or happens while nobody listens, nobody can promise.
+        let is_heard = options.network.loss == 0.0 && options.gateway_restarts == 0;
+        let effective = events.failures_without_effect == 0 || !is_heard;
+        let undisturbed =
+            evidence.invented_nodes == 0 && evidence.gateway_starts == u64::from(options.gateway_restarts);
         Self {
             nodes: options.nodes,
             heartbeats_sent: traffic.total.heartbeats,

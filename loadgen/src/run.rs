@@ -107,7 +107,7 @@ pub fn run(options: &RunOptions, on_progress: &mut dyn FnMut(&Progress)) -> Resu
         planned,
         wall_clock_stepped_us: clock.wall_clock_stepped_us(),
     };
-    let judgement = judge(&facts, watched.events, &timeouts, timeline.judged_until);
+    let judgement = judge(&facts, watched.events, &timeouts, timeline.judged_until, &watched.outages);
     Ok(Report::new(options, &timeouts, &judgement, &evidence))
 }
 
@@ -153,12 +153,16 @@ fn drive(
         seed: options.seed,
     };
     let schedule = Schedule::new(schedule_options, fleet.batches().iter().map(|batch| batch.group));
+    let mut sender = Sender::open(options.gateway, options.relay_count())?;
+    if options.gateway_restarts > 0 {
+        sender.allow_refusals();
+    }
     let parts = DriveParts {
         schedule,
         plan,
         network: Network::new(NetworkOptions { seed: options.seed, ..options.network }),
         truth: GroundTruth::new(fleet.node_count(), *timeouts),
-        sender: Sender::open(options.gateway, options.relay_count())?,
+        sender,
         composer: Composer::new(options.relay_count(), compression),
         fleet,
     };

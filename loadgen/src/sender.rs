@@ -89,6 +89,7 @@ pub struct Sender {
     sockets: Vec<Socket>,
     segmentation: bool,
     train: Vec<u8>,
+    refusals_max: u64,
     counters: SenderCounters,
 }
 
@@ -102,7 +103,13 @@ impl Sender {
         let sockets =
             sockets.collect::<io::Result<_>>().map_err(|source| SendError::Open { gateway, source })?;
         let train = Vec::with_capacity(TRAIN_BYTES_MAX);
-        Ok(Self { gateway, sockets, segmentation: true, train, counters: SenderCounters::default() })
+        let counters = SenderCounters::default();
+        Ok(Self { gateway, sockets, segmentation: true, train, refusals_max: REFUSALS_MAX, counters })
+    }
+
+    /// Goes on for as long as nobody listens: the gateway is expected to be away for a while.
+    pub const fn allow_refusals(&mut self) {
+        self.refusals_max = u64::MAX;
     }
 
     /// What was sent so far.
@@ -205,7 +212,7 @@ impl Sender {
                 Some(libc::EINTR) => {}
                 Some(libc::ECONNREFUSED) => {
                     self.counters.refusals += 1;
-                    if self.counters.refusals >= REFUSALS_MAX {
+                    if self.counters.refusals >= self.refusals_max {
                         return Err(SendError::NobodyListens { gateway: self.gateway });
                     }
                 }

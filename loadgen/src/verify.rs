@@ -19,6 +19,7 @@
 
 mod expectation;
 mod judgement;
+mod outage;
 #[cfg(test)]
 mod tests;
 
@@ -28,6 +29,7 @@ use crate::moment::{Duration, Moment, microseconds};
 
 pub use expectation::{EventKind, Expectation};
 pub use judgement::{Judgement, Problem, Tally, max_ms, quantile_ms};
+pub use outage::Outage;
 
 use expectation::Certainty;
 
@@ -57,13 +59,14 @@ pub const CLOCK_TOLERANCE: Duration = Duration::from_millis(1);
 /// Judges a run.
 ///
 /// `facts` as [`crate::ground_truth::GroundTruth::close`] returns them; `events` in the order of the log.
-/// Events decided after `judged_until` are set aside.
+/// Events decided after `judged_until` are set aside. `outages` in the order in which they came.
 #[must_use]
 pub fn judge(
     facts: &[Fact],
     events: Vec<ObservedEvent>,
     timeouts: &Timeouts,
     judged_until: Moment,
+    outages: &[Outage],
 ) -> Judgement {
     let mut judgement = Judgement::new();
     let mut events = events;
@@ -79,7 +82,7 @@ pub fn judge(
         let node_facts = split_prefix(&mut facts_left, |fact| fact.node == node);
         let node_events = split_prefix(&mut events_left, |event| event.node == node);
         check_order(node_events, &mut judgement);
-        judge_node(node_facts, node_events, timeouts, &mut scratch, &mut judgement);
+        judge_node(node_facts, node_events, (timeouts, outages), &mut scratch, &mut judgement);
     }
     judgement
 }
@@ -115,7 +118,7 @@ fn check_order(events: &[ObservedEvent], judgement: &mut Judgement) {
 fn judge_node(
     facts: &[Fact],
     events: &[ObservedEvent],
-    timeouts: &Timeouts,
+    (timeouts, outages): (&Timeouts, &[Outage]),
     scratch: &mut Scratch,
     judgement: &mut Judgement,
 ) {
@@ -124,7 +127,7 @@ fn judge_node(
     let mut told = Told::default();
     for (index, fact) in facts.iter().enumerate() {
         scratch.expectations.clear();
-        Expectation::of_fact(fact, timeouts, &mut scratch.expectations);
+        Expectation::of_fact(fact, timeouts, outages, &mut scratch.expectations);
         if !fact.kind.is_status() {
             let before = facts[..index].iter().rfind(|before| !before.kind.is_status());
             if before.is_none_or(|before| before.at != fact.from) {

@@ -17,7 +17,7 @@ use crate::clock::Clock;
 use crate::event_source::{EventSource, EventSourceError};
 use crate::fleet::{Fleet, NodeIndex};
 use crate::moment::{Duration, Moment};
-use crate::verify::{EventKind, ObservedEvent};
+use crate::verify::{EventKind, ObservedEvent, Outage};
 
 /// What a watch has collected.
 #[derive(Debug, Default)]
@@ -29,8 +29,10 @@ pub struct Watched {
     /// Other events that are not about the fleet: of an earlier fleet, of gateways and zones, of types
     /// unknown here.
     pub other_events: u64,
-    /// Starts of a gateway: its state was lost in between.
+    /// Starts of a gateway.
     pub gateway_starts: u64,
+    /// How long it had been away before each, if it told.
+    pub outages: Vec<Outage>,
     /// The first and the last status within the steady part of the run.
     pub steady: Option<[TimedStatus; 2]>,
 }
@@ -192,9 +194,20 @@ impl Watcher {
 }
 
 impl Watched {
+    fn note_start(&mut self, event: &Event, clock: &Clock) {
+        self.gateway_starts += 1;
+        let until = clock.moment_of_unix_us(event.decided_at_unix_us);
+        if let (Some(until), Some(pause_us)) = (until, event.pause_us) {
+            let from = until.saturating_sub(Duration::from_micros(pause_us));
+            self.outages.push(Outage { from, until });
+        }
+    }
+
     fn note(&mut self, event: &Event, directory: &Directory, clock: &Clock) {
         let Some(kind) = EventKind::from_word(event.event_type.word()) else {
-            self.gateway_starts += u64::from(event.event_type == EventType::GatewayStarted);
+            if event.event_type == EventType::GatewayStarted {
+                self.note_start(event, clock);
+            }
             self.other_events += 1;
             return;
         };

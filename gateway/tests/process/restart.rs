@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use pulsegate_codec::event::{Event, EventType};
+use pulsegate_loadgen::faults::{Amount, FaultOptions};
+use pulsegate_loadgen::{Report, RunOptions};
 
 use crate::harness::{FAST, Gateway, Relay, eventually, pause};
 
@@ -85,4 +87,84 @@ fn every_node_goes_on_where_the_world_was_told_that_it_stands() {
     let pause_us = started.pause_us.unwrap();
     assert!((2_000_000..10_000_000).contains(&pause_us), "{pause_us}");
     assert!(gateway.stop().success());
+}
+
+/// A number from the environment, or the default.
+fn number_from(variable: &str, default: u64) -> u64 {
+    std::env::var(variable).map_or(default, |text| text.parse().unwrap())
+}
+
+/// A fleet that beats on while its gateway is killed and away for `down`; what its judge says, with all that the gateway told.
+fn killed_under_a_fleet(settings: &str, down: Duration, options: &RunOptions) -> (Report, Vec<Event>) {
+    let directory = tempfile::tempdir().unwrap();
+    let gateway = Gateway::start(directory.path(), settings);
+    let addresses = gateway.endpoints().clone();
+    let options = RunOptions {
+        gateway: addresses.heartbeats,
+        admin: addresses.admin,
+        kafka: addresses.kafka,
+        gateway_restarts: 1,
+        ..options.clone()
+    };
+    let fleet = {
+        let options = options.clone();
+        std::thread::spawn(move || pulsegate_loadgen::run(&options, &mut |_| {}).unwrap())
+    };
+    // Some of the faults come before, some meanwhile, and some after.
+    pause((Duration::from_secs(options.seconds) - down) / 2);
+    gateway.kill();
+    pause(down);
+    let gateway = Gateway::start_again(directory.path(), &addresses, settings);
+    let report = fleet.join().unwrap();
+    let events = gateway.events();
+    assert!(gateway.stop().success());
+    (report, events)
+}
+
+/// Goal: of a fleet that beats on while the gateway is away nobody is called failed who lives, everybody who died before,
+/// meanwhile and after is, those of the downtime no later after the start than the failed timeout and half a second; nobody
+/// joins twice, and each node's events are numbered without a gap (all of it said by the judge). The environment raises
+/// it: `PULSEGATE_RESTART_NODES=50000 PULSEGATE_RESTART_DOWN_S=60` takes two minutes.
+#[test]
+fn nobody_fails_of_the_gateways_own_downtime_and_all_who_died_do() {
+    let nodes = u32::try_from(number_from("PULSEGATE_RESTART_NODES", 4_000)).unwrap();
+    let down_s = number_from("PULSEGATE_RESTART_DOWN_S", 3);
+    let is_long = down_s > 3;
+    let interval_ms = if is_long { 1_000 } else { 200 };
+    let settings = format!(
+        "[detector]\ninterval-ms = {interval_ms}\n[shards]\ncount = 2\n[registry]\nnodes-max = 100_000\n\
+         [restart]\nsnapshot-interval-s = {}\n",
+        if is_long { 5 } else { 1 }
+    );
+    let faults = FaultOptions {
+        kill: Amount::Share(0.03),
+        restart: Amount::Share(0.01),
+        leave: Amount::Share(0.01),
+        pause: Amount::Share(0.01),
+        degrade: Amount::Share(0.01),
+        ..FaultOptions::NONE
+    };
+    let seconds = if is_long { down_s + 50 } else { 13 };
+    let late_ms = u32::try_from(down_s * 1_000 + 5_000).unwrap();
+    let options = RunOptions { nodes, seconds, interval_ms, faults, late_ms, ..RunOptions::default() };
+    let (report, events) = killed_under_a_fleet(&settings, Duration::from_secs(down_s), &options);
+    println!("{report}");
+    assert!(report.is_clean(), "{report}");
+
+    let started = events.iter().rfind(|event| event.event_type == EventType::GatewayStarted).unwrap();
+    let started_at = started.decided_at_unix_us;
+    let timeout_us = u64::from(interval_ms) * 5_000;
+    let after = events.iter().filter(|event| event.epoch == 2 && event.event_type == EventType::Failed);
+    // Counted as if nobody had been away: who was not heard since the start was heard before it.
+    let of_downtime = after.filter(|event| event.last_seen_unix_us.unwrap() <= started_at);
+    let latest_us = of_downtime.clone().map(|event| event.decided_at_unix_us - started_at).max().unwrap();
+    println!(
+        "{} of them had died before the start, reported up to {} ms after it; known {}, away at most {} ms",
+        of_downtime.count(),
+        latest_us / 1_000,
+        started.members.unwrap(),
+        started.pause_us.unwrap() / 1_000
+    );
+    assert!(latest_us <= timeout_us + 500_000, "{latest_us} us after the start");
+    assert_eq!(events.iter().filter(|event| event.event_type == EventType::Joined).count(), nodes as usize);
 }

@@ -21,7 +21,7 @@ fn report() -> Report {
 fn report_of(planned: [u32; FaultKind::ALL.len()]) -> Report {
     let timeouts = Timeouts::new(Duration::from_secs(3), Duration::from_secs(5), Duration::from_secs(1));
     let facts = GroundTruth::new(10, timeouts).close(Moment::from_milliseconds(30_000));
-    let judgement = judge(&facts, Vec::new(), &timeouts, Moment::from_milliseconds(30_000));
+    let judgement = judge(&facts, Vec::new(), &timeouts, Moment::from_milliseconds(30_000), &[]);
     let steady = |at, status| TimedStatus { at: Moment::from_milliseconds(at), status };
     let total =
         TrafficCounts { heartbeats: 1_000, heartbeats_handed: 1_100, bytes: 23_000, ..Default::default() };

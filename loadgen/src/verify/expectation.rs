@@ -1,10 +1,10 @@
 //! From a fact to the events that must or may tell of it.
 
 use crate::fleet::NodeIndex;
-use crate::ground_truth::{Fact, FactKind, Timeouts};
+use crate::ground_truth::{Fact, FactKind, Span, Timeouts};
 use crate::moment::Moment;
 
-use super::{CLOCK_TOLERANCE, ObservedEvent};
+use super::{CLOCK_TOLERANCE, ObservedEvent, Outage};
 
 /// The kinds of events that the judge knows.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -91,16 +91,24 @@ pub struct Expectation {
     incarnation: Option<u32>,
     /// A node known from an earlier run of the generator restarts where another joins.
     or_restarted_from: Option<Moment>,
+    /// The start of a gateway that had been away, and the deadline from then on.
+    resumed: Option<(Moment, Moment)>,
 }
 
 impl Expectation {
     /// Appends what this fact leads one to expect, in the order in which it should be reported.
-    pub(super) fn of_fact(fact: &Fact, timeouts: &Timeouts, expectations: &mut Vec<Self>) {
+    pub(super) fn of_fact(
+        fact: &Fact,
+        timeouts: &Timeouts,
+        outages: &[Outage],
+        expectations: &mut Vec<Self>,
+    ) {
+        let outage = outages.iter().rfind(|outage| outage.touches(fact));
         if !matches!(fact.kind, FactKind::Joined | FactKind::Degraded | FactKind::Healthy) {
-            expectations.extend(Self::silence(fact, EventKind::Suspected, timeouts));
+            expectations.extend(Self::silence(fact, EventKind::Suspected, timeouts, outage));
             // Who answers when asked is not called failed.
             if !fact.answered_pings {
-                expectations.extend(Self::silence(fact, EventKind::Failed, timeouts));
+                expectations.extend(Self::silence(fact, EventKind::Failed, timeouts, outage));
             }
         }
         let kind = match fact.kind {
@@ -115,30 +123,55 @@ impl Expectation {
         };
         let joins = kind == EventKind::Joined;
         let says_status = matches!(kind, EventKind::Degraded | EventKind::Healthy);
+        let swallowed = outage.filter(|outage| outage.swallows(fact));
+        // What is said once and then no more is lost with its datagram.
+        let may_be_lost = swallowed.is_some() && (says_status || kind == EventKind::Left);
+        let must = (fact.was_member || joins || says_status) && !may_be_lost;
+        let heard_by = swallowed.map_or(fact.at.after, |outage| outage.until);
         expectations.push(Self {
             node: fact.node,
             kind,
             deadline: fact.at.before,
-            certainty: if fact.was_member || joins || says_status { Certainty::Must } else { Certainty::May },
+            certainty: if must { Certainty::Must } else { Certainty::May },
             belongs_from: fact.at.before.saturating_sub(CLOCK_TOLERANCE),
             // A recovery is told at the second sign, and that may come late or be lost once.
-            belongs_until: fact.at.after + timeouts.late_max + timeouts.tolerance * 8,
+            belongs_until: heard_by + timeouts.late_max + timeouts.tolerance * 8,
             incarnation: Some(fact.incarnation.0),
             or_restarted_from: joins.then(|| fact.from.before.saturating_sub(CLOCK_TOLERANCE)),
+            resumed: None,
         });
+        if let Some(outage) = swallowed.filter(|_| kind == EventKind::Left) {
+            // Nobody heard the goodbye; then the node is silent, for all that the gateway knows.
+            let end = outage.until + timeouts.failed_longest + timeouts.late_max;
+            let silent = Fact {
+                from: fact.at,
+                at: Span::at(end),
+                kind: FactKind::SilentToTheEnd,
+                was_member: false,
+                ..*fact
+            };
+            let kinds = [EventKind::Suspected, EventKind::Failed];
+            expectations.extend(
+                kinds.into_iter().filter_map(|kind| Self::silence(&silent, kind, timeouts, Some(outage))),
+            );
+        }
     }
 
     /// What a silence from `fact.from` to `fact.at` leads one to expect of one timeout.
-    fn silence(fact: &Fact, kind: EventKind, timeouts: &Timeouts) -> Option<Self> {
+    fn silence(fact: &Fact, kind: EventKind, timeouts: &Timeouts, outage: Option<&Outage>) -> Option<Self> {
         let (shortest, longest) = match kind {
             EventKind::Failed => (timeouts.failed, timeouts.failed_longest),
             _ => (timeouts.suspect, timeouts.suspect_longest),
         };
-        let gap_min = fact.at.before.since(fact.from.after);
-        let gap_max = fact.at.after.since(fact.from.before);
+        let deadline = fact.from.before + shortest;
+        // A deadline that passed before an outage is as any other.
+        let outage = outage.filter(|outage| deadline > outage.from);
+        let resumed = outage.map(|outage| (outage.until, outage.earliest(shortest, timeouts)));
+        let earliest = resumed.map_or(deadline, |(_, resumed)| resumed.min(deadline));
+        let gap_min = fact.at.before.since(outage.map_or(fact.from.after, |outage| outage.until));
         let certainty = if gap_min > longest + timeouts.tolerance && fact.was_member {
             Certainty::Must
-        } else if gap_max + timeouts.tolerance > shortest {
+        } else if fact.at.after + timeouts.tolerance > earliest {
             Certainty::May
         } else {
             return None;
@@ -150,13 +183,20 @@ impl Expectation {
         Some(Self {
             node: fact.node,
             kind,
-            deadline: fact.from.before + shortest,
+            deadline,
             certainty,
             belongs_from: fact.from.before,
             belongs_until: fact.at.after + lateness_max,
             incarnation: (!restarts).then_some(fact.incarnation.0),
             or_restarted_from: None,
+            resumed,
         })
+    }
+
+    /// Before this, the gateway cannot have known what this event tells.
+    pub(super) fn deadline_of(&self, event: &ObservedEvent) -> Moment {
+        let resumed = self.resumed.filter(|&(from, _)| event.decided_at >= from);
+        resumed.map_or(self.deadline, |(_, deadline)| deadline)
     }
 
     /// Whether this event tells of what was expected.

@@ -112,12 +112,13 @@ impl Judgement {
         if !matches!(expected.kind, EventKind::Suspected | EventKind::Failed) {
             return;
         }
-        if event.decided_at + CLOCK_TOLERANCE < expected.deadline {
+        let deadline = expected.deadline_of(event);
+        if event.decided_at + CLOCK_TOLERANCE < deadline {
             self.early_verdicts += 1;
             self.remember(event, "came before the node's last sign plus the timeout");
         }
         if expected.kind == EventKind::Failed {
-            let lateness_us = lateness_us(event.decided_at, expected.deadline);
+            let lateness_us = lateness_us(event.decided_at, deadline);
             self.lateness_us.saturating_record(lateness_us);
             if event.lateness_us != u32::MAX {
                 self.gateway_lateness_us.saturating_record(u64::from(event.lateness_us));

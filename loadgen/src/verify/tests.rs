@@ -1,6 +1,8 @@
 //! Goal: each kind of wrong report is found, and a right one is not blamed. Method: a small fleet whose signs
 //! are noted as the generator would, a perfect report of it, and one change at a time.
 
+mod outages;
+
 use pulsegate_codec::{Incarnation, Sequence};
 
 use super::*;
@@ -85,7 +87,7 @@ fn perfect() -> Vec<ObservedEvent> {
 }
 
 fn judge_events(events: Vec<ObservedEvent>) -> Judgement {
-    judge(&facts(), events, &timeouts(), END)
+    judge(&facts(), events, &timeouts(), END, &[])
 }
 
 /// The perfect report without the events that `is_dropped` names, event sequences closed up again.
@@ -244,11 +246,11 @@ fn nodes_known_from_an_earlier_run_may_be_mourned_first_and_restart_instead_of_j
     let events = [EventKind::Suspected, EventKind::Failed, EventKind::Restarted].into_iter().zip(1..);
     let events: Vec<_> =
         events.map(|(kind, count)| event(0, kind, count, 1_001 + 2_000 * u64::from(count - 1))).collect();
-    let judgement = judge(&facts, events.clone(), &timeouts(), END);
+    let judgement = judge(&facts, events.clone(), &timeouts(), END, &[]);
     assert_eq!(judgement.problems, []);
     assert_eq!(judgement.tally(EventKind::Joined).reported, 1);
     let early_join = vec![event(0, EventKind::Joined, 1, 1_001)];
-    assert_eq!(judge(&facts, early_join, &timeouts(), END).tally(EventKind::Joined).invented, 1);
+    assert_eq!(judge(&facts, early_join, &timeouts(), END, &[]).tally(EventKind::Joined).invented, 1);
 }
 
 #[test]
@@ -270,7 +272,7 @@ fn a_long_silence_before_a_restart_is_reported_as_such() {
         .zip(1..)
         .map(|((kind, at), count)| event(0, kind, count, at))
         .collect();
-    let judgement = judge(&truth.close(END), events, &timeouts(), END);
+    let judgement = judge(&truth.close(END), events, &timeouts(), END, &[]);
     assert_eq!(judgement.problems, []);
     assert_eq!(judgement.tally(EventKind::Failed).reported, 1);
 }
@@ -297,7 +299,7 @@ fn borderline_silence_does_not_take_the_event_of_the_next_one() {
         event(0, EventKind::Suspected, 2, 13_002),
         event(0, EventKind::Recovered, 3, 14_001),
     ];
-    let judgement = judge(&truth.close(END), events, &timeouts(), END);
+    let judgement = judge(&truth.close(END), events, &timeouts(), END, &[]);
     assert_eq!(judgement.problems, []);
 }
 
@@ -314,7 +316,7 @@ fn learnt_timeouts_leave_room_between_their_bounds_only() {
     let judged = |silent_until: u64, events: Vec<ObservedEvent>| {
         let mut truth = GroundTruth::new(1, learnt);
         beats(&mut truth, 0, 1, (0..=6).chain(silent_until..=20));
-        judge(&truth.close(END), events, &learnt, END)
+        judge(&truth.close(END), events, &learnt, END, &[])
     };
     let joined = event(0, Joined, 1, 1_001);
     let failed = |at| event(0, Failed, 3, at);

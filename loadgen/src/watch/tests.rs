@@ -57,6 +57,13 @@ fn events_that_are_not_about_the_fleet_are_set_aside_and_counted() {
     watched.note(&event(EventType::Joined, "node-000001", now - 1), &directory, &clock);
     watched.note(&event(EventType::Other("promoted".into()), "node-000001", now), &directory, &clock);
     assert_eq!((watched.invented_nodes, watched.other_events, watched.gateway_starts), (2, 3, 0));
-    watched.note(&event(EventType::GatewayStarted, "", now), &directory, &clock);
-    assert_eq!((watched.gateway_starts, watched.events.len()), (1, 0));
+    let mut started = event(EventType::GatewayStarted, "", now + 5_000_000);
+    watched.note(&started, &directory, &clock);
+    started.pause_us = Some(2_000_000);
+    watched.note(&started, &directory, &clock);
+    let [from, until] = [3_000, 5_000].map(Moment::from_milliseconds);
+    assert_eq!(
+        (watched.gateway_starts, watched.events.len(), watched.outages),
+        (2, 0, vec![Outage { from, until }])
+    );
 }
