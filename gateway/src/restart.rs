@@ -100,6 +100,8 @@ pub fn recover(config: &Config, events: &LogView, nodes: &LogView) -> Recovered 
 fn read_snapshot(path: &Path) -> Option<Snapshot> {
     match snapshot::read(path) {
         Ok(Some(snapshot)) => {
+            let snapshot::Header { epoch, shards, records, .. } = snapshot.header;
+            tracing::info!(epoch, shards, records, "snapshot read");
             if snapshot.damaged + snapshot.torn > 0 {
                 tracing::error!(
                     file = %path.display(),

@@ -18,13 +18,13 @@ mod ledger;
 mod readers;
 
 use std::collections::BTreeMap;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use crate::harness::{Gateway, Relay, eventually, pause, serve};
+use crate::harness::{Gateway, Relay, eventually, pause, quiet_addresses, serve};
 use ledger::Ledger;
 use pulsegate::data_dir;
 use pulsegate::gateway::{EVENTS_TOPIC, NODES_TOPIC};
@@ -64,14 +64,9 @@ pub struct Ports {
 }
 
 impl Ports {
-    /// Two free ports below those that the system hands out by itself: nobody takes them while the gateway is dead.
     fn find() -> Self {
-        let mut ports = (0..10_000).map(|step| {
-            let port = 20_000 + (std::process::id() * 16 + step) % 10_000;
-            SocketAddr::from(([127, 0, 0, 1], u16::try_from(port).unwrap()))
-        });
-        let mut find = || ports.find(|address| TcpListener::bind(address).is_ok()).unwrap();
-        Self { kafka: find(), admin: find() }
+        let [kafka, admin] = quiet_addresses();
+        Self { kafka, admin }
     }
 
     fn command(self, data_dir: &Path) -> Command {

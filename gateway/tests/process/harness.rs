@@ -2,9 +2,10 @@
 
 use std::fs::File;
 use std::io::{Read, Write};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpStream, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use pulsegate::data_dir::{self, Endpoints};
@@ -32,6 +33,22 @@ pub struct Gateway {
     child: Child,
     data_dir: PathBuf,
     endpoints: Endpoints,
+}
+
+/// Free ports below those that the system hands out by itself: nobody takes them while a gateway that had them is dead.
+pub fn quiet_addresses<const COUNT: usize>() -> [SocketAddr; COUNT] {
+    static TRIED: AtomicU32 = AtomicU32::new(0);
+    [(); COUNT].map(|()| {
+        // Relaxed: tests of this process only must not try the same.
+        let mut steps = std::iter::repeat_with(|| TRIED.fetch_add(1, Ordering::Relaxed)).take(10_000);
+        let address = |step: u32| {
+            let port = 20_000 + (std::process::id() * 64 + step) % 10_000;
+            SocketAddr::from(([127, 0, 0, 1], u16::try_from(port).unwrap()))
+        };
+        let is_free =
+            |address: &SocketAddr| TcpListener::bind(address).is_ok() && UdpSocket::bind(address).is_ok();
+        steps.by_ref().map(address).find(is_free).expect("a free port between 20000 and 30000")
+    })
 }
 
 /// The path of the program under test.
@@ -71,10 +88,10 @@ impl Gateway {
         Self::start_at(data_dir, "127.0.0.1:0", settings)
     }
 
-    /// Starts a gateway where another one was.
-    pub fn start_again(data_dir: &Path, addresses: &Endpoints, settings: &str) -> Self {
-        let Endpoints { heartbeats, admin, kafka, .. } = addresses;
-        Self::start_on(data_dir, [&heartbeats.to_string(), &admin.to_string(), &kafka.to_string()], settings)
+    /// Starts a gateway at these addresses: heartbeats, admin, Kafka. Those of [`quiet_addresses`] can be used again.
+    pub fn start_with(data_dir: &Path, addresses: [SocketAddr; 3], settings: &str) -> Self {
+        let [heartbeats, admin, kafka] = addresses.map(|address| address.to_string());
+        Self::start_on(data_dir, [&heartbeats, &admin, &kafka], settings)
     }
 
     /// The same with another address for heartbeats.

@@ -6,7 +6,7 @@ use pulsegate_codec::event::{Event, EventType};
 use pulsegate_loadgen::faults::{Amount, FaultOptions};
 use pulsegate_loadgen::{Report, RunOptions};
 
-use crate::harness::{FAST, Gateway, Relay, eventually, pause};
+use crate::harness::{FAST, Gateway, Relay, eventually, pause, quiet_addresses};
 
 /// Snapshots as often as may be, and no guard: it would hold the failures of fleets as small as these.
 fn settings() -> String {
@@ -28,7 +28,8 @@ fn types(gateway: &Gateway, node: &str) -> Vec<EventType> {
 #[test]
 fn every_node_goes_on_where_the_world_was_told_that_it_stands() {
     let directory = tempfile::tempdir().unwrap();
-    let mut gateway = Gateway::start(directory.path(), &settings());
+    let addresses = quiet_addresses();
+    let mut gateway = Gateway::start_with(directory.path(), addresses, &settings());
     let mut relay = Relay::new("relay", &gateway);
     relay.introduce(&["lives", "dies", "left", "failed"]);
     let all = ["lives", "dies", "left"];
@@ -50,11 +51,9 @@ fn every_node_goes_on_where_the_world_was_told_that_it_stands() {
         relay.beat(&["lives", "dies"]);
         (gateway.metric("pulsegate_snapshots_total") > written + 1).then_some(())
     });
-    let addresses = gateway.endpoints().clone();
     gateway.kill();
     pause(Duration::from_secs(2));
-    gateway =
-        Gateway::start_again(directory.path(), &addresses, &settings().replace("count = 2", "count = 3"));
+    gateway = Gateway::start_with(directory.path(), addresses, &settings().replace("count = 2", "count = 3"));
     assert!(gateway.get("/metrics").contains("pulsegate_known_nodes{source=\"snapshot\"} 4"));
     eventually("one has failed that died meanwhile", || {
         relay.beat(&["lives"]);
@@ -89,6 +88,52 @@ fn every_node_goes_on_where_the_world_was_told_that_it_stands() {
     assert!(gateway.stop().success());
 }
 
+/// Goal: a snapshot that can be neither read nor written stops nothing: it is told in the log and counted, the log of events
+/// alone says whom the gateway knew, and once it can be written again it is. A damaged one costs the record that is damaged.
+/// Method: a file where the directory should be; then a flipped bit in the last record of four.
+#[test]
+fn a_snapshot_that_cannot_be_used_stops_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("snapshot"), "in the way").unwrap();
+    let addresses = quiet_addresses();
+    let gateway = Gateway::start_with(directory.path(), addresses, &settings());
+    let nodes = ["a", "b", "c", "d"];
+    let mut relay = Relay::new("relay", &gateway);
+    relay.introduce(&nodes);
+    eventually("two snapshots have failed", || {
+        relay.beat(&nodes);
+        gateway.get("/metrics").contains("pulsegate_snapshots_total{outcome=\"failed\"} 2").then_some(())
+    });
+    gateway.kill();
+    let gateway = Gateway::start_with(directory.path(), addresses, &settings());
+    assert!(gateway.get("/metrics").contains("pulsegate_known_nodes{source=\"log\"} 4"));
+    std::fs::remove_file(directory.path().join("snapshot")).unwrap();
+    eventually("a snapshot is written", || {
+        relay.beat(&nodes);
+        (gateway.metric("pulsegate_snapshot_nodes") == 4).then_some(())
+    });
+    assert!(gateway.stop().success());
+    let snapshot = directory.path().join("snapshot").join("nodes");
+    let mut bytes = std::fs::read(&snapshot).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    std::fs::write(&snapshot, bytes).unwrap();
+    let gateway = Gateway::start_with(directory.path(), addresses, &settings());
+    let page = gateway.get("/metrics");
+    for (source, count) in [("snapshot", 3), ("log", 1)] {
+        assert!(page.contains(&format!("pulsegate_known_nodes{{source=\"{source}\"}} {count}")), "{page}");
+    }
+    assert!(page.contains("pulsegate_known_nodes_left_out{reason=\"damaged\"} 1"));
+    let log = std::fs::read_to_string(directory.path().join("gateway.log")).unwrap();
+    for words in ["the snapshot is ignored", "no snapshot could be written", "the snapshot is damaged"] {
+        assert!(log.contains(words), "{words}");
+    }
+    eventually("all beat on", || {
+        relay.beat(&nodes);
+        (gateway.status()["nodes"]["alive"] == 4).then_some(())
+    });
+    assert_eq!(gateway.events().iter().filter(|event| event.event_type == EventType::Joined).count(), 4);
+}
+
 /// A number from the environment, or the default.
 fn number_from(variable: &str, default: u64) -> u64 {
     std::env::var(variable).map_or(default, |text| text.parse().unwrap())
@@ -97,12 +142,12 @@ fn number_from(variable: &str, default: u64) -> u64 {
 /// A fleet that beats on while its gateway is killed and away for `down`; what its judge says, with all that the gateway told.
 fn killed_under_a_fleet(settings: &str, down: Duration, options: &RunOptions) -> (Report, Vec<Event>) {
     let directory = tempfile::tempdir().unwrap();
-    let gateway = Gateway::start(directory.path(), settings);
-    let addresses = gateway.endpoints().clone();
+    let addresses = quiet_addresses();
+    let gateway = Gateway::start_with(directory.path(), addresses, settings);
     let options = RunOptions {
-        gateway: addresses.heartbeats,
-        admin: addresses.admin,
-        kafka: addresses.kafka,
+        gateway: addresses[0],
+        admin: addresses[1],
+        kafka: addresses[2],
         gateway_restarts: 1,
         ..options.clone()
     };
@@ -114,7 +159,7 @@ fn killed_under_a_fleet(settings: &str, down: Duration, options: &RunOptions) ->
     pause((Duration::from_secs(options.seconds) - down) / 2);
     gateway.kill();
     pause(down);
-    let gateway = Gateway::start_again(directory.path(), &addresses, settings);
+    let gateway = Gateway::start_with(directory.path(), addresses, settings);
     let report = fleet.join().unwrap();
     let events = gateway.events();
     assert!(gateway.stop().success());

@@ -1,6 +1,11 @@
 //! A gateway that restarts.
 
+use std::sync::Arc;
+
 use super::*;
+use crate::detector::{Profile, ProfileIndex};
+use crate::snapshot::NodeRecord;
+use crate::verdict::NodeFacts;
 
 /// Everything that an engine knows, in pieces of three slots, into a new one that starts at this moment.
 fn restarted(old: &Fixture, now_ms: u64) -> Fixture {
@@ -57,4 +62,36 @@ fn failed_and_left_nodes_are_still_so_after_a_restart() {
     new.beat(FIRST, 3);
     new.beat(FIRST, 4);
     assert_eq!(new.said(), [("joined", 110_000)]);
+}
+
+/// Goal: a restored node is judged as it asked to be from the first moment, carries its name in its verdicts, and has no more
+/// silence counted than a third of its own suspect timeout. Method: its profile waits for 12 and 20 intervals, the default
+/// for 3 and 5.
+#[test]
+fn a_restored_node_is_judged_by_its_own_profile() {
+    let profiles = vec![Profile::fixed("default", 3.0, 5.0), Profile::fixed("patient", 12.0, 20.0)];
+    let profiles = Profiles::new(profiles, ProfileIndex::default(), vec![]);
+    let mut new = Fixture::new();
+    new.now_ms = 60_000;
+    new.engine = Engine::new(&EngineConfig { profiles, ..config(16) }, new.now());
+    let facts = NodeFacts { name: "node-1".into(), profile: "patient".into(), ..NodeFacts::default() };
+    let record = NodeRecord {
+        node_id: NodeId(1),
+        silence: Duration::from_secs(100),
+        incarnation: FIRST,
+        sequence: Sequence(7),
+        interval_ms: 1_000,
+        event_sequence: 1,
+        state: NodeState::Alive,
+        is_degraded: false,
+        is_stalled: false,
+        profile: 0,
+    };
+    assert!(new.engine.restore(&record, Some(&Arc::new(facts)), 0, Duration::ZERO));
+    new.run_until(90_000);
+    let taken = new.taken();
+    let told: Vec<_> = taken.iter().map(|verdict| (verdict.kind, verdict.decided_at)).collect();
+    let at = Timestamp::from_milliseconds;
+    assert_eq!(told, [(VerdictKind::Suspected, at(68_000)), (VerdictKind::Failed, at(76_000))]);
+    assert!(taken.iter().all(|verdict| *verdict.facts.as_ref().unwrap().name == *"node-1"));
 }
