@@ -1,7 +1,8 @@
-//! The sockets of a gateway, all bound before anything else happens: a port in use refuses the start.
+//! The sockets of a gateway, all bound before anything else happens: a port that stays in use refuses the start.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
 
@@ -15,6 +16,11 @@ const FREE_PORT_TRIES_MAX: usize = 64;
 /// Connections that the kernel completes ahead of us, on each TCP port. When they are more, the client is not answered, and
 /// tries again only after a second: whoever comes in the same moment as a crowd must not have to.
 const BACKLOG: i32 = 4_096;
+
+/// Tries to bind a UDP port that is in use, and the wait between two: two seconds. A gateway that was killed is gone before
+/// its sockets are: the kernel takes its rings apart afterwards, and they hold them.
+const PORT_TRIES_MAX: usize = 40;
+const PORT_WAIT: Duration = Duration::from_millis(50);
 
 /// Everything that listens.
 #[derive(Debug)]
@@ -56,8 +62,7 @@ fn bind_heartbeats(config: &Config) -> Result<(SocketGroup, TcpListener), Gatewa
     let is_free_choice = config.listen.heartbeats.port() == 0;
     let mut tries = 1;
     loop {
-        let group =
-            SocketGroup::bind(&wanted).map_err(|error: SocketError| GatewayError::Heartbeats(error))?;
+        let group = bind_group(&wanted)?;
         let address = group.local_address;
         match bind_tcp(address) {
             Ok(listener) => return Ok((group, listener)),
@@ -69,6 +74,23 @@ fn bind_heartbeats(config: &Config) -> Result<(SocketGroup, TcpListener), Gatewa
                 tries += 1;
             }
             Err(error) => return Err(tcp_error("listen.heartbeats", address)(error)),
+        }
+    }
+}
+
+fn bind_group(wanted: &SocketGroupConfig) -> Result<SocketGroup, SocketError> {
+    let mut tries = 1;
+    loop {
+        match SocketGroup::bind(wanted) {
+            Err(SocketError::PortInUse { address }) if tries < PORT_TRIES_MAX => {
+                if tries == 1 {
+                    tracing::warn!(%address, "port in use; waiting, in case a killed gateway is still going");
+                }
+                tries += 1;
+                // Nothing runs yet that could be held up.
+                std::thread::park_timeout(PORT_WAIT);
+            }
+            bound => return bound,
         }
     }
 }
