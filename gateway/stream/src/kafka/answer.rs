@@ -223,16 +223,16 @@ impl KafkaServer {
         let Some(plan) = view.plan_time(index, timestamp_ms) else {
             return Found::nothing(error_code::NONE);
         };
-        match tokio::task::spawn_blocking(move || plan.run()).await {
-            Ok(Ok(Some((offset, timestamp)))) => at(offset, timestamp),
-            Ok(Ok(None)) => Found::nothing(error_code::NONE),
+        match self.read_files(move || plan.run()).await {
+            Some(Ok(Some((offset, timestamp)))) => at(offset, timestamp),
+            Some(Ok(None)) => Found::nothing(error_code::NONE),
             // Clients try again.
-            Ok(Err(ReadFault::Rewritten)) => Found::nothing(error_code::KAFKA_STORAGE_ERROR),
-            Ok(Err(failure)) => {
+            Some(Err(ReadFault::Rewritten)) => Found::nothing(error_code::KAFKA_STORAGE_ERROR),
+            Some(Err(failure)) => {
                 (self.on_failure)(&Failure::Read(failure));
                 Found::nothing(error_code::KAFKA_STORAGE_ERROR)
             }
-            Err(_) => Found::nothing(error_code::KAFKA_STORAGE_ERROR),
+            None => Found::nothing(error_code::KAFKA_STORAGE_ERROR),
         }
     }
 

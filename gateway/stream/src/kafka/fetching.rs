@@ -128,7 +128,7 @@ impl KafkaServer {
 
     /// Reads in the blocking pool, all partitions in one go.
     async fn read(&self, looked: Vec<Looked>, bytes_max: usize) -> Vec<Fetched> {
-        let read = tokio::task::spawn_blocking(move || read_all(looked, bytes_max)).await;
+        let read = self.read_files(move || read_all(looked, bytes_max)).await;
         // The pool ends with the process: then nobody reads this any more.
         let (fetched, failures) = read.unwrap_or_default();
         let bytes: usize = fetched.iter().map(|fetched| fetched.records.len()).sum();

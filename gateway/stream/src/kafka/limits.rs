@@ -69,6 +69,10 @@ pub const PARKED_FETCHES_MAX: usize = 256;
 /// Most bytes of records of one response, whatever the client asks for. The first batch is served even if it is larger.
 pub const FETCH_BYTES_MAX: usize = 4 * 1024 * 1024;
 
+/// Requests that read files at a time. The others wait for their turn: more threads would not make the disk faster, and
+/// the allocator keeps some memory for each.
+pub const READERS_MAX: usize = 4;
+
 /// Bytes that a fetch reserves at least while it reads: its first batch is served whatever the client allows.
 pub const FETCH_BYTES_MIN: usize = BATCH_BYTES_MAX;
 

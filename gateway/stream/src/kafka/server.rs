@@ -23,7 +23,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::RwLock;
+use tokio::sync::{RwLock, Semaphore};
 use tokio::task::{AbortHandle, JoinSet};
 
 use super::connection::connection;
@@ -32,7 +32,7 @@ use super::group::{GroupConfig, GroupCoordinator};
 use super::group_desk::GroupDesk;
 use super::limits::{
     ACCEPT_RETRY_WAIT, COMPLAINT_INTERVAL, CONNECTIONS_MAX, FETCH_MEMORY_BYTES_MAX, FRAME_MEMORY_BYTES_MAX,
-    RESPONSE_MEMORY_BYTES_MAX, partitions_named_max,
+    READERS_MAX, RESPONSE_MEMORY_BYTES_MAX, partitions_named_max,
 };
 use super::memory::Memory;
 use super::offsets::{OffsetStore, OffsetStoreError};
@@ -140,6 +140,8 @@ pub struct KafkaServer {
     pub(super) counters: Arc<KafkaCounters>,
     /// For records that are read and sent.
     pub(super) fetch_memory: Rc<Memory>,
+    /// Whose turn it is to read files.
+    pub(super) readers: Semaphore,
     /// For large requests.
     pub(super) frame_memory: Rc<Memory>,
     /// For large responses.
@@ -176,6 +178,7 @@ impl KafkaServer {
             on_failure: config.on_failure,
             unix_ms: config.unix_ms,
             fetch_memory: Memory::new(FETCH_MEMORY_BYTES_MAX),
+            readers: Semaphore::new(READERS_MAX),
             frame_memory: Memory::new(FRAME_MEMORY_BYTES_MAX),
             response_memory: Memory::new(RESPONSE_MEMORY_BYTES_MAX),
             parked_fetches: Cell::new(0),
@@ -210,6 +213,15 @@ impl KafkaServer {
                 Ok((stream, peer)) => connections.take(&server, stream, peer),
             }
         }
+    }
+
+    /// Does something with files in the blocking pool, when it is its turn. `None`: the process ends.
+    pub(super) async fn read_files<T: Send + 'static>(
+        &self,
+        read: impl FnOnce() -> T + Send + 'static,
+    ) -> Option<T> {
+        let _turn = self.readers.acquire().await.ok()?;
+        tokio::task::spawn_blocking(read).await.ok()
     }
 
     /// Most partitions that a request may name that waits.
