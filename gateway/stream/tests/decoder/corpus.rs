@@ -19,6 +19,7 @@ fn corpus_holds_the_seeds_and_none_of_it_panics_or_disagrees() {
         seeds.iter().for_each(|(name, frame)| fs::write(folder.join(name), frame).unwrap());
     }
     for (name, frame) in seeds {
+        assert!(check_any_bytes(&frame), "{name} is read, here and there");
         assert_eq!(fs::read(folder.join(&name)).ok(), Some(frame), "{name}: bless the corpus");
     }
     for entry in fs::read_dir(&folder).unwrap() {

@@ -2,7 +2,6 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::time::Duration;
 
 use pulsegate::gateway::EVENTS_TOPIC;
 use pulsegate_loadgen::random::Random;
@@ -13,7 +12,7 @@ use super::attacker::{
     APIS, Outcome, bytes, connect, frame, greedy_fetch, monstrous_bodies, provoke, response, source, string,
     with_length,
 };
-use crate::harness::{eventually, pause};
+use crate::harness::eventually;
 
 /// One kind of hostility.
 pub struct Attack {
@@ -100,9 +99,9 @@ fn monstrous_numbers(target: &Target<'_>) {
         frames.push(frame(key, -1, 7, &[0; 32]));
         frames.push(frame(key, version_max + 1, 7, &[0; 32]));
     }
-    for length in [0_u32, 0x7fff_ffff, 0x8000_0000, 0xffff_ffff, 1_048_577] {
-        frames.push(length.to_be_bytes().to_vec());
-    }
+    let lengths = [0_u32, 0x7fff_ffff, 0x8000_0000, 0xffff_ffff, 1_048_577];
+    let counts = provoke_all(target, lengths.map(|length| length.to_be_bytes().to_vec()));
+    assert_eq!(counts[Outcome::Closed as usize], lengths.len(), "such a length is not waited for");
     let count = frames.len();
     let counts = provoke_all(target, frames);
     assert!(counts[Outcome::Closed as usize] > count * 9 / 10, "{counts:?} of {count}");
@@ -138,7 +137,6 @@ fn stalled_requests(target: &Target<'_>) {
             // One that was closed takes nothing more.
             *sent += stream.write(&bytes[*sent..]).unwrap_or(0);
         }
-        pause(Duration::from_millis(50));
         (target.ended("slow") - before >= GIVEN_UP_MIN).then_some(())
     });
     drop(crowd);
