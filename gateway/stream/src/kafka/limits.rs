@@ -128,3 +128,5 @@ const _: () = assert!(BATCH_BYTES_MAX <= FETCH_BYTES_MAX);
 const _: () = assert!(FETCH_MEMORY_BYTES_MAX <= u32::MAX as usize);
 const _: () =
     assert!(FRAME_MEMORY_BYTES_MAX <= u32::MAX as usize && RESPONSE_MEMORY_BYTES_MAX <= u32::MAX as usize);
+// What docs/stream.md promises, with four partitions a topic.
+const _: () = assert!(memory_bytes_max(8) < 400 * 1024 * 1024);

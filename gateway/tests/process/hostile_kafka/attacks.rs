@@ -30,8 +30,7 @@ pub const ALL: [Attack; 7] = [
     Attack {
         name: "slow readers of records",
         run: slow_readers,
-        // Files are read in many threads, and the allocator keeps for each what it was given back by another: as much again.
-        memory_bytes: 2 * (limits::FETCH_MEMORY_BYTES_MAX + limits::FETCH_BYTES_MAX),
+        memory_bytes: limits::FETCH_MEMORY_BYTES_MAX + limits::FETCH_BYTES_MAX,
     },
     Attack {
         name: "slow readers of groups",
