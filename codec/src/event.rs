@@ -183,6 +183,21 @@ pub struct Event {
     /// Name of the sink.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub sink: String,
+    /// Topic of the log that was damaged.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub topic: String,
+    /// Its partition.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub partition: Option<u32>,
+    /// The first offset that is gone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_offset: Option<u64>,
+    /// The first offset that is there again, or will be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_offset: Option<u64>,
+    /// How many bytes were set aside; 0 if a whole segment file was missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<u64>,
 }
 
 impl Event {
@@ -235,6 +250,11 @@ impl Event {
             sources: Vec::new(),
             probe: None,
             sink: String::new(),
+            topic: String::new(),
+            partition: None,
+            first_offset: None,
+            next_offset: None,
+            bytes: None,
         }
     }
 

@@ -11,6 +11,7 @@ use pulsegate_engine::publication::{
 use pulsegate_engine::{NodeState, Profiles, Verdict, VerdictKind};
 
 use crate::ailments::Ailment;
+use crate::gateway::LogDamage;
 use crate::io::clock::WallOffset;
 
 /// Makes the events of one run of a gateway.
@@ -61,6 +62,18 @@ impl Announcer {
                 event
             }
         }
+    }
+
+    /// A part of a log was set aside.
+    #[must_use]
+    pub fn log_damaged(&mut self, damage: &LogDamage, decided_at_unix_us: u64) -> Event {
+        let mut event = self.gateway(EventType::GatewayLogDamaged, decided_at_unix_us);
+        damage.topic.clone_into(&mut event.topic);
+        event.partition = Some(damage.partition);
+        event.first_offset = Some(damage.gap.first_offset);
+        event.next_offset = Some(damage.gap.next_offset);
+        event.bytes = Some(damage.gap.bytes);
+        event
     }
 
     /// The event that tells what publication let out.

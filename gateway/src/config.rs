@@ -23,7 +23,7 @@ use pulsegate_engine::publication::PublicationConfig;
 pub use check::ConfigError;
 use pulsegate_codec::event::ValueFormat;
 use pulsegate_engine::detector::Profiles;
-pub use raw::{FsyncPolicy, IoChoice, ProbeReach};
+pub use raw::{DamagePolicy, FsyncPolicy, IoChoice, ProbeReach};
 
 /// The whole configuration, every rule checked.
 #[derive(Clone, Debug)]
@@ -158,6 +158,8 @@ pub struct Stream {
     pub fsync: FsyncPolicy,
     /// The form of the events.
     pub values: ValueFormat,
+    /// What a start does about damage in the logs.
+    pub on_damage: DamagePolicy,
 }
 
 impl Config {

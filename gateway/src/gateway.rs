@@ -9,6 +9,7 @@
 //! the gateway with an error: a monitor that is deaf on one lane in two must not look alive.
 
 mod control;
+mod damage;
 mod kafka;
 mod listeners;
 mod logs;
@@ -24,6 +25,8 @@ use crate::io::{ReceiverError, ReceiverKind, SocketError};
 use crate::kafka_security::{self, KafkaSecurityError};
 use crate::publisher::Unpublished;
 use listeners::Listeners;
+
+pub use damage::LogDamage;
 
 pub use crate::topics::{EVENTS_TOPIC, NODES_TOPIC};
 

@@ -59,6 +59,7 @@ impl MetricsPage {
         counter!("pulsegate_stream_commits_total", "outcome" => "failed")
             .absolute(read(&stream.commits_failed));
         counter!("pulsegate_stream_records_retired_total").absolute(read(&stream.records_retired));
+        counter!("pulsegate_stream_damaged_parts_total").absolute(read(&stream.log_damages));
         self.copy_kafka();
         self.copy_probes();
         self.observed.sinks.iter().for_each(|sink| sinks::copy(sink));
@@ -187,6 +188,10 @@ fn describe() {
         "Group commits, by outcome; a failed one is tried again."
     );
     describe_counter!("pulsegate_stream_records_retired_total", "Records removed by retention.");
+    describe_counter!(
+        "pulsegate_stream_damaged_parts_total",
+        "Parts of the logs that were found damaged at start and set aside."
+    );
     describe_kafka();
     describe_counter!("pulsegate_probes_total", "Probes that descriptors name, by what came of them.");
     sinks::describe();

@@ -11,9 +11,10 @@
 //! are made up for at the next start ([`catch_up`]): both topics have the same partitions and keys, so the events after
 //! the one that made a partition's last state record are those whose states are missing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
+use bytes::Bytes;
 use pulsegate_codec::event::{Event, EventType};
 use pulsegate_stream::{EventLog, FileError, LogError, LogReader, Maintained, Record};
 
@@ -61,6 +62,14 @@ impl NodeStates {
         Ok(())
     }
 
+    /// As [`EventLog::confirm_told`].
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn confirm_told(&self) -> Result<(), FileError> {
+        self.log.confirm_told().await
+    }
+
     /// As [`EventLog::maintain`].
     pub async fn maintain(&mut self, now_ms: i64) -> Vec<Maintained> {
         self.log.maintain(now_ms).await
@@ -84,16 +93,25 @@ fn state_record(event: &Event, record: &Record) -> Option<Record> {
     (is_of_node && event.state.is_some()).then(|| record.clone())
 }
 
-/// Writes the states that the last run of the gateway had no time for. Returns how many those were. Blocks on the disk;
-/// nothing else runs yet.
+/// Writes the states that the last run of the gateway had no time for; all that the events still tell, in partitions
+/// that have lost some to damage. Returns how many those were. Blocks on the disk; nothing else runs yet.
 ///
 /// # Errors
 /// When a log cannot be read or written.
-pub async fn catch_up(directory: &Path, events: &EventLog, nodes: &mut EventLog) -> Result<usize, LogError> {
+pub async fn catch_up(
+    directory: &Path,
+    events: &EventLog,
+    nodes: &mut EventLog,
+    is_damaged: impl Fn(u32) -> bool,
+) -> Result<usize, LogError> {
     let mut missing = Vec::new();
     for partition in 0..events.partition_count().min(nodes.partition_count()) {
-        let last = last_id(directory, nodes, partition)?;
         let (start, end) = (events.start_offset(partition), events.committed_offset(partition));
+        if is_damaged(partition) {
+            missing.extend(all_states(directory, partition, start..end)?);
+            continue;
+        }
+        let last = last_id(directory, nodes, partition)?;
         let from = end.saturating_sub(CATCH_UP_EVENTS_MAX).max(start);
         let mut of_partition = Vec::new();
         read(directory, EVENTS_TOPIC, partition, from..end, |record| {
@@ -102,12 +120,7 @@ pub async fn catch_up(directory: &Path, events: &EventLog, nodes: &mut EventLog)
                 of_partition.clear();
                 return;
             }
-            let value = record.value.as_deref().unwrap_or_default();
-            let content_type = record.header("content-type").map(|header| &**header);
-            // What this version cannot read tells no state that it could pass on.
-            if let Ok(event) = Event::decode(content_type, value) {
-                of_partition.extend(state_record(&event, &record));
-            }
+            of_partition.extend(state_of(&record));
         })?;
         missing.extend(of_partition);
     }
@@ -118,8 +131,39 @@ pub async fn catch_up(directory: &Path, events: &EventLog, nodes: &mut EventLog)
     Ok(missing.len())
 }
 
+/// The state that an event in the log tells, if it does.
+fn state_of(record: &Record) -> Option<Record> {
+    let value = record.value.as_deref().unwrap_or_default();
+    let content_type = record.header("content-type").map(|header| &**header);
+    // What this version cannot read tells no state that it could pass on.
+    let event = Event::decode(content_type, value).ok()?;
+    state_record(&event, record)
+}
+
+/// The latest state of each node that the events of a partition tell of, in the order of the events: those that are
+/// there already are then there twice, which is harmless.
+fn all_states(
+    directory: &Path,
+    partition: u32,
+    offsets: std::ops::Range<u64>,
+) -> Result<Vec<Record>, FileError> {
+    let mut latest: HashMap<Bytes, (u64, Record)> = HashMap::new();
+    let mut number = 0;
+    read(directory, EVENTS_TOPIC, partition, offsets, |record| {
+        number += 1;
+        if let Some(state) = state_of(&record)
+            && let Some(key) = &state.key
+        {
+            latest.insert(key.clone(), (number, state));
+        }
+    })?;
+    let mut states: Vec<(u64, Record)> = latest.into_values().collect();
+    states.sort_unstable_by_key(|(number, _)| *number);
+    Ok(states.into_iter().map(|(_, state)| state).collect())
+}
+
 /// The id of the event behind the last record of a partition.
-fn last_id(directory: &Path, nodes: &EventLog, partition: u32) -> Result<Option<bytes::Bytes>, FileError> {
+fn last_id(directory: &Path, nodes: &EventLog, partition: u32) -> Result<Option<Bytes>, FileError> {
     let end = nodes.committed_offset(partition);
     let mut last = None;
     let from = end.saturating_sub(1).max(nodes.start_offset(partition));

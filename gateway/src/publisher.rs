@@ -15,6 +15,7 @@ use pulsegate_stream::{Appended, EventLog, LogError, Record, SyncPolicy};
 use crate::ailments::Ailments;
 use crate::announce::Announcer;
 use crate::counters::CounterPage;
+use crate::gateway::LogDamage;
 use crate::io::Clock;
 use crate::io::control_wake::ControlSleep;
 use crate::node_states::NodeStates;
@@ -134,6 +135,23 @@ impl Publisher {
         }
         self.records.push(record(&event, self.format));
         self.commit().await
+    }
+
+    /// Writes an event about each part of a log that was set aside, and notes that they were told.
+    ///
+    /// # Errors
+    /// When the log cannot be written: they are told at the next start.
+    pub async fn announce_damage(&mut self, damages: &[LogDamage]) -> Result<(), LogError> {
+        let now_unix_us = self.clock.wall_offset().unix_us(self.clock.now());
+        for damage in damages {
+            let event = self.announcer.log_damaged(damage, now_unix_us);
+            self.records.push(record(&event, self.format));
+        }
+        self.commit().await?;
+        // Relaxed: see `commit`.
+        self.gauges.log_damages.fetch_add(damages.len() as u64, Ordering::Relaxed);
+        self.log.confirm_told().await?;
+        Ok(self.states.confirm_told().await?)
     }
 
     /// Publishes until `running` shards is 0 and every outbox is empty, then writes that the gateway stopped.

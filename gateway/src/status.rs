@@ -30,6 +30,8 @@ pub struct StreamGauges {
     pub publish_latency_us_max: AtomicU64,
     /// Records that retention removed.
     pub records_retired: AtomicU64,
+    /// Parts of the logs that were damaged and set aside, as told by this run.
+    pub log_damages: AtomicU64,
     /// What publication counted, and what waits in it: see [`PUBLICATION_METRICS`].
     pub publication: [AtomicU64; PUBLICATION_METRICS.len()],
 }

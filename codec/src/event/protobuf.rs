@@ -75,6 +75,11 @@ impl Event {
             sources: message.sources,
             probe: message.probe.map(Word::from),
             sink: message.sink,
+            topic: message.topic,
+            partition: message.partition,
+            first_offset: message.first_offset,
+            next_offset: message.next_offset,
+            bytes: message.bytes,
         })
     }
 
@@ -125,6 +130,11 @@ impl Event {
             sources: self.sources.clone(),
             probe: word(&self.probe),
             sink: self.sink.clone(),
+            topic: self.topic.clone(),
+            partition: self.partition,
+            first_offset: self.first_offset,
+            next_offset: self.next_offset,
+            bytes: self.bytes,
         }
     }
 }

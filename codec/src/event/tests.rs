@@ -56,6 +56,11 @@ fn full_event() -> Event {
         sources: vec!["00ff00001234abcd".into(), "00ff00001234abce".into()],
         probe: Some("silent".into()),
         sink: "central".into(),
+        topic: "pulsegate.events".into(),
+        partition: Some(3),
+        first_offset: Some(70),
+        next_offset: Some(70),
+        bytes: Some(70),
         ..failed_event()
     }
 }

@@ -121,6 +121,11 @@ fn full_event(event_type: EventType) -> Event {
         sources: vec![id_text.clone(), id_text],
         probe: Some("silent".into()),
         sink: "central".into(),
+        topic: "pulsegate.events".into(),
+        partition: small,
+        first_offset: big,
+        next_offset: big,
+        bytes: big,
         ..Event::new(event_type, id, u64::MAX)
     }
 }

@@ -223,6 +223,19 @@ pub struct RawStream {
     pub fsync: FsyncPolicy,
     /// `values`
     pub values: RawValues,
+    /// `on-damage`
+    pub on_damage: DamagePolicy,
+}
+
+/// What a start does about damage in the logs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DamagePolicy {
+    /// It refuses, and a person decides.
+    #[default]
+    Refuse,
+    /// It sets aside what is damaged, says so, and serves the rest.
+    Quarantine,
 }
 
 /// When events are forced to disk.

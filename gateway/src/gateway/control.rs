@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use pulsegate_engine::Publication;
 use pulsegate_stream::kafka::Security;
-use pulsegate_stream::{LogView, Storage};
+use pulsegate_stream::{LogError, LogView, Storage};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
 
@@ -71,7 +71,8 @@ pub(super) async fn serve(
     let kafka_counters = Arc::clone(&observed.kafka);
     tracing::info!(security = %kafka_security::describe(&security), "Kafka port");
     let port = kafka::Port { address: endpoints.kafka, security, counters: kafka_counters };
-    let kafka = kafka::server(config, storage, logs.topics(), port, clock).await?;
+    let (offsets, damage) = kafka::open_offsets(config, storage, &logs.damage).await?;
+    let topics = logs.topics();
     let form = (logs.sync, config.stream.values);
     let logs = (logs.events, NodeStates::new(logs.nodes));
     let (desk_of_operators, asks) = operator::desk();
@@ -81,6 +82,9 @@ pub(super) async fn serve(
     publisher.announce_losses(losses);
     publisher.announce_ailments(shards.pages());
     publisher.announce_start(&known.summary).await?;
+    publisher.announce_damage(&damage).await?;
+    offsets.confirm_told().await.map_err(LogError::from)?;
+    let kafka = kafka::server(config, (topics, offsets), port, clock);
     let admin =
         spawn(listeners.admin, |listener| admin::serve(listener, observed, desk_of_operators, maintenance))?;
     let kafka = spawn(listeners.kafka, |listener| kafka.serve(listener))?;

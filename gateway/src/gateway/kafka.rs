@@ -6,11 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pulsegate_stream::kafka::group::GroupConfig;
-use pulsegate_stream::kafka::offsets::OffsetStore;
+use pulsegate_stream::kafka::offsets::{OFFSETS_TOPIC, OffsetStore};
 use pulsegate_stream::kafka::{Advertised, Failure, KafkaConfig, KafkaCounters, KafkaServer, Security};
 use pulsegate_stream::{Storage, Topics};
 
 use super::GatewayError;
+use super::damage::{self, LogDamage};
 use crate::config::Config;
 use crate::data_dir;
 use crate::io::Clock;
@@ -28,15 +29,26 @@ pub(super) struct Port {
     pub(super) counters: Arc<KafkaCounters>,
 }
 
-/// Opens the committed offsets and makes the server.
-pub(super) async fn server(
+/// Opens the committed offsets. Returns also what is to be told of damage: that of the topics, and of the offsets.
+pub(super) async fn open_offsets(
     config: &Config,
     storage: Storage,
-    topics: Topics,
+    of_topics: &[LogDamage],
+) -> Result<(OffsetStore, Vec<LogDamage>), GatewayError> {
+    let directory = data_dir::groups_dir(&config.data_dir);
+    let on_damage = damage::on_damage(config.stream.on_damage, &directory);
+    let offsets = OffsetStore::open(&directory, storage, on_damage).await?;
+    let damage = damage::tell(OFFSETS_TOPIC, offsets.recovery());
+    Ok((offsets, [of_topics, &damage].concat()))
+}
+
+/// Makes the server.
+pub(super) fn server(
+    config: &Config,
+    (topics, offsets): (Topics, OffsetStore),
     port: Port,
     clock: Clock,
-) -> Result<KafkaServer, GatewayError> {
-    let offsets = OffsetStore::open(&data_dir::groups_dir(&config.data_dir), storage).await?;
+) -> KafkaServer {
     let Port { address, security, counters } = port;
     let (host, port) = match &config.listen.kafka_advertised {
         Some((host, port)) => (host.clone(), *port),
@@ -61,5 +73,5 @@ pub(super) async fn server(
             _ => tracing::error!(error = %failure, "a Kafka client was refused"),
         }),
     };
-    Ok(KafkaServer::new(kafka, topics, offsets))
+    KafkaServer::new(kafka, topics, offsets)
 }

@@ -1,7 +1,8 @@
 //! The logs of a gateway: one a topic, side by side in one directory.
 
-use pulsegate_stream::{Cleanup, EventLog, LogConfig, RecoveryReport, Storage, SyncPolicy, Topics};
+use pulsegate_stream::{Cleanup, EventLog, LogConfig, Storage, SyncPolicy, Topics};
 
+use super::damage::{self, LogDamage};
 use super::{EVENTS_TOPIC, GatewayError, NODES_TOPIC};
 use crate::config::{Config, FsyncPolicy};
 use crate::data_dir;
@@ -15,6 +16,8 @@ pub(super) struct Logs {
     pub(super) nodes: EventLog,
     /// When what is appended to them is synced.
     pub(super) sync: SyncPolicy,
+    /// What was damaged and is to be told.
+    pub(super) damage: Vec<LogDamage>,
 }
 
 impl Logs {
@@ -31,14 +34,16 @@ impl Logs {
             ..log_config(config, NODES_TOPIC)
         };
         let (events, recovery) = EventLog::open(&directory, events_config, storage.clone()).await?;
-        tell_recovery(EVENTS_TOPIC, &recovery);
+        let mut damage = damage::tell(EVENTS_TOPIC, &recovery);
         let (mut nodes, recovery) = EventLog::open(&directory, nodes_config, storage.clone()).await?;
-        tell_recovery(NODES_TOPIC, &recovery);
-        let states = node_states::catch_up(&directory, &events, &mut nodes).await?;
+        let of_nodes = damage::tell(NODES_TOPIC, &recovery);
+        let damaged = |partition| of_nodes.iter().any(|damage| damage.partition == partition);
+        let states = node_states::catch_up(&directory, &events, &mut nodes, damaged).await?;
+        damage.extend(of_nodes);
         if states > 0 {
             tracing::info!(states, "node states were written that the last run had no time for");
         }
-        Ok(Self { events, nodes, sync })
+        Ok(Self { events, nodes, sync, damage })
     }
 
     /// What readers may see of them.
@@ -48,7 +53,9 @@ impl Logs {
 }
 
 fn log_config(config: &Config, topic: &str) -> LogConfig {
+    let directory = data_dir::stream_dir(&config.data_dir);
     LogConfig {
+        on_damage: damage::on_damage(config.stream.on_damage, &directory),
         segment_bytes: config.stream.segment_bytes,
         retention_bytes: config.stream.retention_bytes,
         retention_ms: u64::try_from(config.stream.retention.as_millis()).unwrap_or(u64::MAX),
@@ -58,20 +65,5 @@ fn log_config(config: &Config, topic: &str) -> LogConfig {
             FsyncPolicy::Never => SyncPolicy::Never,
         },
         ..LogConfig::new(topic, config.stream.partitions)
-    }
-}
-
-fn tell_recovery(topic: &str, recovery: &RecoveryReport) {
-    let records: u64 =
-        recovery.partitions.iter().map(|partition| partition.next_offset - partition.start_offset).sum();
-    tracing::info!(partitions = recovery.partitions.len(), records, topic, "log opened");
-    for cut in recovery.cut_tails() {
-        tracing::warn!(
-            file = %cut.file.display(),
-            position = cut.position,
-            bytes = cut.bytes,
-            fault = %cut.fault,
-            "the last append had not been finished when the gateway ended; its remains were cut off"
-        );
     }
 }

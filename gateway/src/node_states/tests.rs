@@ -61,9 +61,9 @@ fn missing_states_are_made_up_for_once() {
             told[..written].iter().zip(&records).for_each(|(event, record)| states.gather(event, record));
             states.commit().await.unwrap();
             // A partition without any state is read from the start.
-            let missing = catch_up(directory.path(), &events, &mut states.log).await.unwrap();
+            let missing = catch_up(directory.path(), &events, &mut states.log, |_| false).await.unwrap();
             assert_eq!(missing, 6 - written, "{written} written before");
-            assert_eq!(catch_up(directory.path(), &events, &mut states.log).await.unwrap(), 0);
+            assert_eq!(catch_up(directory.path(), &events, &mut states.log, |_| false).await.unwrap(), 0);
         });
         let mut found = nodes(directory.path());
         found.sort();

@@ -89,8 +89,9 @@ pub struct IoFailure {
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error(
     "{} is damaged at byte {position}, where offset {expected_offset} should be: {fault}. Nothing was changed. \
-     Restore the file from a copy, or {}",
-    .file.display(), self.last_resort()
+     Restore the file from a copy, or set `stream.on-damage = \"quarantine\"`: what is damaged is then set aside at \
+     the next start, and the rest is served",
+    .file.display()
 )]
 pub struct Corruption {
     /// The segment.
@@ -101,23 +102,6 @@ pub struct Corruption {
     pub expected_offset: u64,
     /// What is wrong with it.
     pub fault: BatchFault,
-}
-
-impl Corruption {
-    /// How to open the log without the damaged part.
-    fn last_resort(&self) -> String {
-        let Self { position, expected_offset, .. } = self;
-        match self.fault {
-            BatchFault::SegmentGap { .. } => {
-                "give up a part of the partition: move away all segments before this one, or this one and the later"
-                    .to_owned()
-            }
-            _ => format!(
-                "give up the partition's records from offset {expected_offset} on: move the later segments away and \
-                 cut this one with `truncate --size {position}`"
-            ),
-        }
-    }
 }
 
 /// Some partitions did not take all of their records. The next append first puts those partitions in order again.

@@ -15,8 +15,9 @@
 //! what Kafka's own tools read.
 //!
 //! The invariants: a record that was committed is there after a crash, or the log refuses to open and says which file
-//! is damaged; a torn tail is cut and reported; offsets are never used for two committed records, and have no gap except
-//! where compaction took records out ([`Cleanup::Compact`]).
+//! is damaged, or sets the damage aside and says so ([`OnDamage`]); a torn tail is cut and reported; offsets are never
+//! used for two committed records, and have no gap except where compaction took records out ([`Cleanup::Compact`]) or
+//! damage was set aside.
 //!
 //! [`LogView`] shows what is committed to whoever runs on the writer's thread; [`kafka`] serves it to Kafka clients.
 //!
@@ -30,6 +31,7 @@ mod error;
 mod log;
 mod partition;
 mod partition_log;
+mod quarantine;
 mod reader;
 mod record;
 mod record_batch;
@@ -43,9 +45,10 @@ mod view;
 mod testing;
 
 pub use error::{AppendFailure, Corruption, FileError, IoFailure, LogError, PartitionFailure};
-pub use log::{Appended, Cleanup, EventLog, LogConfig, SyncPolicy};
+pub use log::{Appended, Cleanup, EventLog, LogConfig, OnDamage, SyncPolicy};
 pub use partition::{murmur2, partition_of_key};
 pub use partition_log::{AppendedPartition, Maintained, Retention};
+pub use quarantine::{Gap, SetAside};
 pub use reader::{LogReader, LogRecord, Poll};
 pub use record::{Header, Record};
 pub use record_batch::{BatchFault, BatchHeader, decode_batch, encode_batch};

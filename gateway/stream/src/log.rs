@@ -26,12 +26,12 @@ use crate::partition::{directory_name, partition_of_directory, partition_of_key}
 use crate::partition_log::{AppendedPartition, Maintained, PartitionLog};
 use crate::record::Record;
 use crate::record_batch::record_bytes;
-use crate::recovery::{OpenedPartition, RecoveredPartition, RecoveryReport, open_partition};
+use crate::recovery::{OpenedPartition, Opening, RecoveredPartition, RecoveryReport, open_partition};
 use crate::segment::create_directory;
 use crate::storage::Storage;
 use crate::view::LogView;
 
-pub use config::{Cleanup, LogConfig, SyncPolicy};
+pub use config::{Cleanup, LogConfig, OnDamage, SyncPolicy};
 
 /// What an append did, one entry for each partition that took records.
 #[derive(Debug, Default)]
@@ -75,7 +75,7 @@ impl EventLog {
     ///
     /// # Errors
     /// If a setting is out of bounds, another writer holds the directory, the system refuses an operation, or a
-    /// segment is damaged. Damaged files are left as they are.
+    /// segment is damaged and [`OnDamage::Refuse`] is set: damaged files are then left as they are.
     pub async fn open(
         directory: &Path,
         config: LogConfig,
@@ -87,13 +87,9 @@ impl EventLog {
         // All at once: reading is what takes long.
         let openings: Vec<_> = (0..config.partition_count)
             .map(|partition| {
-                let directory = directory.join(directory_name(&config.topic, partition));
-                let task = tokio::task::spawn_blocking({
-                    let directory = directory.clone();
-                    let has_gaps = config.cleanup == Cleanup::Compact;
-                    move || create_and_open(&directory, has_gaps)
-                });
-                (partition, directory, task)
+                let opening = opening(directory, &config, partition);
+                let directory = opening.directory.clone();
+                (partition, directory, tokio::task::spawn_blocking(move || create_and_open(&opening)))
             })
             .collect();
         let mut report = RecoveryReport::default();
@@ -148,6 +144,17 @@ impl EventLog {
             all.push(self.partitions[index].maintain(now_ms, !others_compact).await);
         }
         all
+    }
+
+    /// Notes that what damage has cost was told to whom it concerns: the next opening does not report it again.
+    ///
+    /// # Errors
+    /// If the system refuses; it is then told again.
+    pub async fn confirm_told(&self) -> Result<(), FileError> {
+        for partition in &self.partitions {
+            partition.confirm_told().await?;
+        }
+        Ok(())
     }
 
     /// What may be read of it on this thread, kept up to date by the appends.
@@ -253,9 +260,21 @@ fn check_partitions_not_shrunk(directory: &Path, config: &LogConfig) -> Result<(
     Err(LogError::PartitionsShrunk { topic, found, configured: config.partition_count })
 }
 
-fn create_and_open(directory: &Path, has_gaps: bool) -> Result<OpenedPartition, FileError> {
-    create_directory(directory)?;
-    open_partition(directory, has_gaps)
+fn opening(directory: &Path, config: &LogConfig, partition: u32) -> Opening {
+    let name = directory_name(&config.topic, partition);
+    Opening {
+        directory: directory.join(&name),
+        has_gaps: config.cleanup == Cleanup::Compact,
+        quarantine: match &config.on_damage {
+            OnDamage::Refuse => None,
+            OnDamage::Quarantine(quarantine) => Some(quarantine.join(&name)),
+        },
+    }
+}
+
+fn create_and_open(opening: &Opening) -> Result<OpenedPartition, FileError> {
+    create_directory(&opening.directory)?;
+    open_partition(opening)
 }
 
 fn describe(partition: u32, opened: &OpenedPartition) -> RecoveredPartition {
@@ -266,6 +285,8 @@ fn describe(partition: u32, opened: &OpenedPartition) -> RecoveredPartition {
         start_offset: opened.segments[0].base_offset,
         next_offset: opened.next_offset,
         cut_tail: opened.cut_tail.clone(),
+        set_aside: opened.set_aside.clone(),
+        untold: opened.untold.clone(),
     }
 }
 

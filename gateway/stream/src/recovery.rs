@@ -17,8 +17,8 @@
 //! Damage to the last batch after it was committed looks the same and is cut as well: this is why cuts are reported.
 //! A batch whose checksum is right but whose offset, magic or epoch is not cannot come from a torn write; it is damage.
 //!
-//! Damage is refused and the files stay as they are: cutting it would drop committed records without a word. Nothing
-//! here repairs.
+//! Damage is refused and the files stay as they are: cutting it would drop committed records without a word. Where the
+//! log is told to ([`OnDamage::Quarantine`]), `quarantine.rs` sets it aside instead, and then the partition is opened anew.
 
 mod search;
 #[cfg(test)]
@@ -28,7 +28,10 @@ use std::fs::{File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
 
+#[cfg(doc)]
+use crate::OnDamage;
 use crate::error::{Corruption, FileError, IoFailure};
+use crate::quarantine::{self, Gap, Gaps, SetAside};
 use crate::record_batch::BatchFault;
 use crate::segment::{
     BatchCursor, Segment, list_segments, remove_unfinished_rewrites, segment_path, sync_directory,
@@ -49,6 +52,11 @@ impl RecoveryReport {
     pub fn cut_tails(&self) -> impl Iterator<Item = &CutTail> {
         self.partitions.iter().filter_map(|partition| partition.cut_tail.as_ref())
     }
+
+    /// What was damaged and was set aside.
+    pub fn set_aside(&self) -> impl Iterator<Item = &SetAside> {
+        self.partitions.iter().flat_map(|partition| &partition.set_aside)
+    }
 }
 
 /// What was found of one partition.
@@ -66,6 +74,10 @@ pub struct RecoveredPartition {
     pub next_offset: u64,
     /// The tail of the active segment, if it had to be cut.
     pub cut_tail: Option<CutTail>,
+    /// What was damaged and was set aside.
+    pub set_aside: Vec<SetAside>,
+    /// What damage has cost, now or at an earlier opening, as long as [`crate::EventLog::confirm_told`] was not called.
+    pub untold: Vec<Gap>,
 }
 
 /// A tail that was no valid batch, and is gone.
@@ -96,18 +108,50 @@ pub(crate) struct OpenedPartition {
     pub(crate) file: File,
     pub(crate) next_offset: u64,
     pub(crate) cut_tail: Option<CutTail>,
+    pub(crate) set_aside: Vec<SetAside>,
+    pub(crate) untold: Vec<Gap>,
 }
 
-/// Opens a partition: creates it if it is not there, verifies it, cuts a torn tail. `has_gaps`: compaction may have
-/// taken records out.
-pub(crate) fn open_partition(directory: &Path, has_gaps: bool) -> Result<OpenedPartition, FileError> {
+/// How a partition is opened.
+#[derive(Debug)]
+pub(crate) struct Opening {
+    pub(crate) directory: PathBuf,
+    /// Compaction may have taken records out.
+    pub(crate) has_gaps: bool,
+    /// Where damage is set aside; `None`: it is refused.
+    pub(crate) quarantine: Option<PathBuf>,
+}
+
+/// Opens a partition: creates it if it is not there, verifies it, cuts a torn tail.
+pub(crate) fn open_partition(opening: &Opening) -> Result<OpenedPartition, FileError> {
+    let Opening { directory, has_gaps, quarantine } = opening;
     remove_unfinished_rewrites(directory)?;
+    let mut set_aside = Vec::new();
+    // Each turn leaves fewer damaged bytes, or one gap more that is legal.
+    loop {
+        match (open_verified(directory, *has_gaps), quarantine) {
+            (Err(FileError::Corrupt(corruption)), Some(quarantine)) => {
+                set_aside.push(quarantine::set_aside(directory, quarantine, &corruption, *has_gaps)?);
+            }
+            (opened, _) => return Ok(OpenedPartition { set_aside, ..opened? }),
+        }
+    }
+}
+
+fn open_verified(directory: &Path, has_gaps: bool) -> Result<OpenedPartition, FileError> {
+    let gaps = Gaps::list(directory)?;
     let base_offsets = list_segments(directory)?;
     let Some((&active_offset, sealed_offsets)) = base_offsets.split_last() else {
-        let file = create_segment(directory, 0)?;
-        let segments = vec![Segment { base_offset: 0, bytes: 0 }];
-        let indexes = vec![SegmentIndex::new(0)];
-        return Ok(OpenedPartition { segments, indexes, file, next_offset: 0, cut_tail: None });
+        let first = gaps.end();
+        return Ok(OpenedPartition {
+            file: create_segment(directory, first)?,
+            segments: vec![Segment { base_offset: first, bytes: 0 }],
+            indexes: vec![SegmentIndex::new(first)],
+            next_offset: first,
+            cut_tail: None,
+            set_aside: Vec::new(),
+            untold: gaps.into_untold(),
+        });
     };
     let mut segments = Vec::with_capacity(base_offsets.len());
     let mut indexes = Vec::with_capacity(base_offsets.len());
@@ -122,7 +166,7 @@ pub(crate) fn open_partition(directory: &Path, has_gaps: bool) -> Result<OpenedP
         }
         segments.push(Segment { base_offset, bytes: end.position });
         indexes.push(end.index);
-        next_offset = end.next_offset;
+        next_offset = pass_gap(&gaps, end.next_offset, indexes.last_mut());
     }
     let path = segment_path(directory, active_offset);
     check_no_gap(&path, next_offset, active_offset)?;
@@ -135,7 +179,46 @@ pub(crate) fn open_partition(directory: &Path, has_gaps: bool) -> Result<OpenedP
     sync_directory(directory)?;
     segments.push(Segment { base_offset: active_offset, bytes: end.position });
     indexes.push(end.index);
-    Ok(OpenedPartition { segments, indexes, file, next_offset: end.next_offset, cut_tail })
+    let (next_offset, set_aside) = (end.next_offset, Vec::new());
+    let mut opened =
+        OpenedPartition { segments, indexes, file, next_offset, cut_tail, set_aside, untold: Vec::new() };
+    opened.begin_after(&gaps, directory)?;
+    opened.untold = gaps.into_untold();
+    Ok(opened)
+}
+
+/// Where the offsets go on after a segment; if that is not where it ends, its index is told.
+fn pass_gap(gaps: &Gaps, end_offset: u64, index: Option<&mut SegmentIndex>) -> u64 {
+    let next_offset = gaps.pass(end_offset);
+    if let Some(index) = index
+        && next_offset != end_offset
+    {
+        index.end_before_gap(end_offset);
+    }
+    next_offset
+}
+
+impl OpenedPartition {
+    /// Begins a segment after the last gap, if the partition ends before that: no offset in a gap is used again.
+    fn begin_after(&mut self, gaps: &Gaps, directory: &Path) -> Result<(), FileError> {
+        let (first_offset, base_offset) = (self.next_offset, gaps.end());
+        if first_offset >= base_offset {
+            return Ok(());
+        }
+        if pass_gap(gaps, first_offset, self.indexes.last_mut()) != base_offset {
+            // A tail was cut before the gap.
+            let gap = Gap { first_offset, next_offset: base_offset, bytes: 0 };
+            quarantine::write_gap(directory, gap, "cut before a gap")?;
+            if let Some(index) = self.indexes.last_mut() {
+                index.end_before_gap(first_offset);
+            }
+        }
+        self.file = create_segment(directory, base_offset)?;
+        self.segments.push(Segment { base_offset, bytes: 0 });
+        self.indexes.push(SegmentIndex::new(base_offset));
+        self.next_offset = base_offset;
+        Ok(())
+    }
 }
 
 /// Opens the active segment again after a failed write or sync, and takes everything after `committed` off it. The
@@ -228,7 +311,7 @@ fn walk(path: &Path, file: &File, base_offset: u64, has_gaps: bool) -> Result<Wa
 
 fn cut_torn_tail(path: &Path, file: &File, end: &WalkEnd) -> Result<CutTail, FileError> {
     let tail = examine_tail(file, end.position).map_err(IoFailure::of("read", path))?;
-    if tail.has_valid_batch {
+    if tail.valid_batch_at.is_some() {
         return Err(end.corruption(path.to_owned()).into());
     }
     let cut = || -> io::Result<u64> {

@@ -116,10 +116,10 @@ impl LogView {
         if !(state.start_offset()..=state.committed_offset).contains(&offset) {
             return Err(PlanFault::OutOfRange);
         }
+        let (segment, offset) = state.segment_from(offset);
         if offset == state.committed_offset {
             return Ok(None);
         }
-        let segment = state.segment_of(offset);
         let (base_offset, position) = segment.floor(offset);
         Ok(Some(ReadPlan {
             path: segment_path(&partition.directory, segment.base_offset()),
@@ -158,9 +158,14 @@ impl State {
         self.segments[0].base_offset()
     }
 
-    fn segment_of(&self, offset: u64) -> &SegmentIndex {
+    /// The segment that holds the offset, or the next one that is there after it, and that one.
+    fn segment_from(&self, offset: u64) -> (&SegmentIndex, u64) {
         let after = self.segments.partition_point(|segment| segment.base_offset() <= offset);
-        &self.segments[after.saturating_sub(1)]
+        let segment = &self.segments[after.saturating_sub(1)];
+        match self.segments.get(after) {
+            Some(next) if segment.is_before(offset) => (next, next.base_offset()),
+            _ => (segment, offset),
+        }
     }
 
     fn active(&mut self) -> &mut SegmentIndex {
@@ -220,7 +225,7 @@ impl PartitionView {
         segment.begin_rewrite();
         let renamed = rename();
         if renamed.is_ok() {
-            *segment = index;
+            *segment = index.in_place_of(segment);
         }
         Some(renamed)
     }

@@ -8,6 +8,8 @@
 mod crash;
 #[cfg(feature = "kafka-client")]
 mod crash_stream;
+#[cfg(feature = "kafka-client")]
+mod damage;
 mod events;
 mod harness;
 mod heartbeats;

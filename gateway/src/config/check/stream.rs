@@ -40,5 +40,6 @@ pub(super) fn check(raw: &RawStream) -> Result<Stream, ConfigError> {
         retention: Duration::from_secs(retention_hours * 3_600),
         fsync: raw.fsync,
         values,
+        on_damage: raw.on_damage,
     })
 }

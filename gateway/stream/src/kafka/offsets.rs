@@ -15,6 +15,7 @@
 
 pub mod limits;
 
+mod compaction;
 mod entry;
 mod format;
 mod generation;
@@ -25,11 +26,12 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use crate::error::IoFailure;
+use crate::error::{FileError, IoFailure};
 use crate::limits::TOPIC_BYTES_MAX;
-use crate::log::{EventLog, LogConfig, lock_directory};
+use crate::log::{EventLog, LogConfig, OnDamage, lock_directory};
 use crate::reader::LogReader;
 use crate::record::Record;
+use crate::recovery::RecoveryReport;
 use crate::segment::sync_directory;
 use crate::storage::{Storage, run_blocking};
 
@@ -37,8 +39,8 @@ pub use entry::{CommittedOffset, OffsetRefusal, OffsetStoreError, TopicPartition
 
 use entry::entry_bytes;
 use limits::{
-    COMPACT_BYTES_DEFAULT, COMPACTION_RECORDS, ENTRIES_MAX, GROUP_ID_BYTES_MAX, METADATA_BYTES_MAX,
-    RETENTION_MS_DEFAULT, START_GRACE_MS, STATE_BYTES_MAX,
+    COMPACT_BYTES_DEFAULT, ENTRIES_MAX, GROUP_ID_BYTES_MAX, METADATA_BYTES_MAX, RETENTION_MS_DEFAULT,
+    START_GRACE_MS, STATE_BYTES_MAX,
 };
 
 /// Name of the topic of the log.
@@ -70,16 +72,23 @@ pub struct OffsetStore {
     held_bytes: usize,
     retention_ms: i64,
     first_expiry_ms: Option<i64>,
+    on_damage: OnDamage,
+    /// What opening found.
+    recovery: RecoveryReport,
     _lock: File,
 }
 
 impl OffsetStore {
     /// Opens the store in `directory`, creates what is missing, and reads it. In the same runtimes as
-    /// [`EventLog::open`].
+    /// [`EventLog::open`]. Where damage is set aside, a group may find an older commit than its last, or none.
     ///
     /// # Errors
-    /// If another writer holds the directory, the system refuses an operation, or a file is damaged.
-    pub async fn open(directory: &Path, storage: Storage) -> Result<Self, OffsetStoreError> {
+    /// If another writer holds the directory, the system refuses an operation, or a file is damaged and that is refused.
+    pub async fn open(
+        directory: &Path,
+        storage: Storage,
+        on_damage: OnDamage,
+    ) -> Result<Self, OffsetStoreError> {
         let lock = lock_directory(directory, ".lock")?;
         let path = directory.to_owned();
         let generation = run_blocking("clean", directory, move || generation::clean(&path)).await?;
@@ -98,11 +107,30 @@ impl OffsetStore {
             held_bytes: 0,
             retention_ms: RETENTION_MS_DEFAULT,
             first_expiry_ms: None,
+            on_damage,
+            recovery: RecoveryReport::default(),
             _lock: lock,
         };
         store.open_log().await?;
         store.replay().await?;
         Ok(store)
+    }
+
+    /// What the last opening of the log found.
+    #[must_use]
+    pub const fn recovery(&self) -> &RecoveryReport {
+        &self.recovery
+    }
+
+    /// As [`EventLog::confirm_told`].
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn confirm_told(&self) -> Result<(), FileError> {
+        match &self.log {
+            Some(log) => log.confirm_told().await,
+            None => Ok(()),
+        }
     }
 
     /// Sets how long the offsets of a group without members are kept.
@@ -292,9 +320,10 @@ impl OffsetStore {
         let directory = self.directory.clone();
         run_blocking("sync", &self.directory, move || sync_directory(&directory)).await?;
         let path = generation::generation_path(&self.directory, self.generation);
-        let (log, report) = EventLog::open(&path, log_config(), self.storage.clone()).await?;
+        let (log, report) = EventLog::open(&path, self.log_config(), self.storage.clone()).await?;
         self.log_bytes = report.partitions.iter().map(|partition| partition.bytes).sum();
         self.log = Some(log);
+        self.recovery = report;
         Ok(())
     }
 
@@ -323,59 +352,9 @@ impl OffsetStore {
         }
     }
 
-    async fn compact_if_due(&mut self) {
-        if self.log_bytes <= self.compact_at_bytes {
-            return;
-        }
-        self.compaction_failure = self.compact().await.err();
-        // Twice what is left: the work stays in proportion to what was appended.
-        let doubled = self.log_bytes.saturating_mul(2);
-        self.compact_at_bytes = self.compact_bytes.max(doubled);
+    fn log_config(&self) -> LogConfig {
+        // Everything is kept: compaction is what bounds it.
+        let config = LogConfig::new(OFFSETS_TOPIC, 1);
+        LogConfig { retention_bytes: 0, on_damage: self.on_damage.clone(), ..config }
     }
-
-    async fn compact(&mut self) -> Result<(), OffsetStoreError> {
-        self.write_successor().await?;
-        self.switch_to_successor().await?;
-        self.remove_predecessor().await
-    }
-
-    /// Writes the newest of each key to a new log, and closes it.
-    async fn write_successor(&self) -> Result<(), OffsetStoreError> {
-        let path = generation::compacting_path(&self.directory);
-        let leftover = path.clone();
-        run_blocking("remove", &path, move || generation::remove(&leftover)).await?;
-        let (mut log, _) = EventLog::open(&path, log_config(), self.storage.clone()).await?;
-        let mut records = Vec::with_capacity(COMPACTION_RECORDS);
-        for (group_id, group) in &self.groups {
-            for (partition, offset) in &group.offsets {
-                let timestamp_ms = offset.commit_timestamp_ms;
-                records.push(format::encode(group_id, partition, Some(offset), timestamp_ms));
-                if records.len() == COMPACTION_RECORDS {
-                    log.append(&records).await?;
-                    records.clear();
-                }
-            }
-        }
-        log.append(&records).await?;
-        Ok(())
-    }
-
-    /// From the rename on, the old log takes nothing any more.
-    async fn switch_to_successor(&mut self) -> Result<(), OffsetStoreError> {
-        generation::switch(&self.directory, self.generation + 1)?;
-        self.generation += 1;
-        self.log = None;
-        self.open_log().await
-    }
-
-    async fn remove_predecessor(&self) -> Result<(), OffsetStoreError> {
-        let path = generation::generation_path(&self.directory, self.generation - 1);
-        let removed = path.clone();
-        Ok(run_blocking("remove", &path, move || generation::remove(&removed)).await?)
-    }
-}
-
-fn log_config() -> LogConfig {
-    // Everything is kept: compaction is what bounds it.
-    LogConfig { retention_bytes: 0, ..LogConfig::new(OFFSETS_TOPIC, 1) }
 }

@@ -19,7 +19,7 @@ use super::group::GroupConfig;
 use super::offsets::OffsetStore;
 use super::*;
 use crate::testing::{TOPIC, config, open, records};
-use crate::{EventLog, LogConfig, Storage, Topics};
+use crate::{EventLog, LogConfig, OnDamage, Storage, Topics};
 use client::Client;
 
 const OTHER: &str = "pulsegate.other";
@@ -72,7 +72,9 @@ fn with_secured_port<F: Future<Output = ()>>(
             unix_ms: Rc::new(|| 1_795_500_000_000),
             on_failure: Rc::new(|failure| println!("{failure}")),
         };
-        let offsets = OffsetStore::open(&directory.path().join("groups"), Storage::Tokio).await.unwrap();
+        let offsets = OffsetStore::open(&directory.path().join("groups"), Storage::Tokio, OnDamage::Refuse)
+            .await
+            .unwrap();
         let server = KafkaServer::new(config, Topics::new(vec![log.view(), other.view()]), offsets);
         let fetch_memory = Rc::clone(&server.fetch_memory);
         let frame_memory = Rc::clone(&server.frame_memory);

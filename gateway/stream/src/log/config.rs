@@ -1,6 +1,7 @@
 //! The settings of a log, and their bounds.
 
 use std::num::NonZeroU32;
+use std::path::PathBuf;
 
 use crate::error::LogError;
 use crate::limits::{
@@ -33,6 +34,17 @@ pub enum Cleanup {
     Compact,
 }
 
+/// What opening does about damage before the tail of a partition.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub enum OnDamage {
+    /// It refuses, and changes nothing.
+    #[default]
+    Refuse,
+    /// It copies the damaged segment into a folder of this directory, one a partition, and goes on without what is
+    /// damaged. Offsets stay, with a gap.
+    Quarantine(PathBuf),
+}
+
 /// The settings of a log.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct LogConfig {
@@ -52,6 +64,8 @@ pub struct LogConfig {
     pub retention_ms: u64,
     /// How long compaction keeps a record without a value, so that a slow reader hears that the key is gone.
     pub tombstones_kept_ms: u64,
+    /// What opening does about damage.
+    pub on_damage: OnDamage,
 }
 
 impl LogConfig {
@@ -67,6 +81,7 @@ impl LogConfig {
             cleanup: Cleanup::Delete,
             retention_ms: 0,
             tombstones_kept_ms: TOMBSTONES_KEPT_MS,
+            on_damage: OnDamage::Refuse,
         }
     }
 

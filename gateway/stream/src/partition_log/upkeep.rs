@@ -15,6 +15,7 @@ use super::PartitionLog;
 use crate::compaction::{self, Compacted, Pass, Slice};
 use crate::error::{FileError, IoFailure};
 use crate::log::{Cleanup, LogConfig};
+use crate::quarantine;
 use crate::segment::{rewrite_path, segment_path, sync_directory};
 use crate::storage::run_blocking;
 
@@ -96,6 +97,12 @@ impl Drop for Upkeep {
 }
 
 impl PartitionLog {
+    /// See [`crate::EventLog::confirm_told`].
+    pub(crate) async fn confirm_told(&self) -> Result<(), FileError> {
+        let directory = self.directory.clone();
+        run_blocking("list", &self.directory, move || quarantine::confirm_told(&directory)).await
+    }
+
     pub(crate) const fn is_compacting(&self) -> bool {
         self.upkeep.pass.is_some()
     }

@@ -239,7 +239,7 @@ impl OpenSegment {
         }
         if !self.is_sealed {
             let tail = examine_tail(&self.file, self.cursor.position);
-            if !tail.map_err(IoFailure::of("read", &self.path))?.has_valid_batch {
+            if tail.map_err(IoFailure::of("read", &self.path))?.valid_batch_at.is_none() {
                 return Ok(Next::Wait);
             }
         }

@@ -17,8 +17,8 @@ use crate::segment::read_up_to;
 
 /// What a tail holds.
 pub(crate) struct Tail {
-    /// A batch with a right checksum begins somewhere in it.
-    pub(crate) has_valid_batch: bool,
+    /// Where the first batch with a right checksum begins in the file.
+    pub(crate) valid_batch_at: Option<u64>,
     /// Every byte is zero.
     pub(crate) is_zero: bool,
 }
@@ -35,11 +35,11 @@ pub(crate) fn examine_tail(file: &File, position: u64) -> io::Result<Tail> {
         // Batches that begin in the first half of a full window lie wholly in it; the rest comes with the next one.
         let is_last = count < window.len();
         let starts = if is_last { count } else { BATCH_BYTES_MAX };
-        if (0..starts).any(|start| is_valid_batch(&bytes[start..])) {
-            return Ok(Tail { has_valid_batch: true, is_zero: false });
+        if let Some(start) = (0..starts).find(|start| is_valid_batch(&bytes[*start..])) {
+            return Ok(Tail { valid_batch_at: Some(window_at + start as u64), is_zero: false });
         }
         if is_last {
-            return Ok(Tail { has_valid_batch: false, is_zero });
+            return Ok(Tail { valid_batch_at: None, is_zero });
         }
         window_at += BATCH_BYTES_MAX as u64;
     }

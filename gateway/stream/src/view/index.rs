@@ -20,6 +20,8 @@ struct Entry {
 #[derive(Clone, Debug)]
 pub(crate) struct SegmentIndex {
     base_offset: u64,
+    /// Where the segment ends, if the next one does not begin there.
+    end_before_gap: Option<u64>,
     committed_bytes: u64,
     entries: Vec<Entry>,
     /// How often another file was put in the place of this one: 0 or 1 once this index is outdated.
@@ -29,7 +31,28 @@ pub(crate) struct SegmentIndex {
 impl SegmentIndex {
     /// Of an empty segment.
     pub(crate) fn new(base_offset: u64) -> Self {
-        Self { base_offset, committed_bytes: 0, entries: Vec::new(), rewrites: Arc::default() }
+        Self {
+            base_offset,
+            end_before_gap: None,
+            committed_bytes: 0,
+            entries: Vec::new(),
+            rewrites: Arc::default(),
+        }
+    }
+
+    /// Damage was set aside between this offset and the next segment.
+    pub(crate) const fn end_before_gap(&mut self, end_offset: u64) {
+        self.end_before_gap = Some(end_offset);
+    }
+
+    /// The offset lies in the gap after this segment.
+    pub(super) fn is_before(&self, offset: u64) -> bool {
+        self.end_before_gap.is_some_and(|end_offset| offset >= end_offset)
+    }
+
+    /// This index in the place of another one of the same segment.
+    pub(super) fn in_place_of(self, other: &Self) -> Self {
+        Self { end_before_gap: other.end_before_gap, ..self }
     }
 
     pub(super) const fn base_offset(&self) -> u64 {

@@ -1,12 +1,13 @@
 //! What is committed stays: over restarts, failures, and crashes at any step of the compaction.
 
+mod disk;
+
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::sync::Arc;
 
 use super::*;
 use crate::error::{FileError, LogError};
-use crate::testing::power::Random;
 use crate::testing::{Fault, Faults, io_uring_is_refused, run};
 
 const NOW_MS: i64 = 1_795_500_000_000;
@@ -26,7 +27,7 @@ fn offset(offset: i64) -> CommittedOffset {
 }
 
 async fn open(directory: &Path) -> OffsetStore {
-    OffsetStore::open(directory, Storage::Tokio).await.unwrap()
+    OffsetStore::open(directory, Storage::Tokio, OnDamage::Refuse).await.unwrap()
 }
 
 async fn commit(store: &mut OffsetStore, group_id: &str, number: i32, at: i64) {
@@ -83,7 +84,7 @@ fn second_store_in_the_directory_is_refused() {
     run(async {
         let directory = tempfile::tempdir().unwrap();
         let _store = open(directory.path()).await;
-        let error = OffsetStore::open(directory.path(), Storage::Tokio).await.unwrap_err();
+        let error = OffsetStore::open(directory.path(), Storage::Tokio, OnDamage::Refuse).await.unwrap_err();
         assert!(matches!(error, OffsetStoreError::Log(LogError::Locked { .. })), "{error}");
     });
 }
@@ -197,12 +198,12 @@ fn damage_and_foreign_records_are_refused() {
         store.append(&[foreign]).await.unwrap();
         let segment = segment(&store);
         drop(store);
-        let error = OffsetStore::open(directory.path(), Storage::Tokio).await.unwrap_err();
+        let error = OffsetStore::open(directory.path(), Storage::Tokio, OnDamage::Refuse).await.unwrap_err();
         assert!(matches!(error, OffsetStoreError::Format { offset: 4, .. }), "{error}");
         let mut bytes = std::fs::read(&segment).unwrap();
         bytes[80] ^= 1;
         std::fs::write(&segment, bytes).unwrap();
-        let error = OffsetStore::open(directory.path(), Storage::Tokio).await.unwrap_err();
+        let error = OffsetStore::open(directory.path(), Storage::Tokio, OnDamage::Refuse).await.unwrap_err();
         assert!(matches!(error, OffsetStoreError::Log(LogError::File(FileError::Corrupt(_)))), "{error}");
     });
 }
@@ -213,7 +214,7 @@ fn commit_that_failed_does_not_count_and_can_be_tried_again() {
         let directory = tempfile::tempdir().unwrap();
         let faults = Arc::new(Faults::default());
         let storage = Storage::Faulty(Arc::clone(&faults));
-        let mut store = OffsetStore::open(directory.path(), storage).await.unwrap();
+        let mut store = OffsetStore::open(directory.path(), storage, OnDamage::Refuse).await.unwrap();
         commit(&mut store, "a", 0, 1).await;
         for fault in [Fault::SyncFails, Fault::NoSpaceAfter(10)] {
             faults.arm(fault);
@@ -252,7 +253,7 @@ fn commits_and_compactions_work_through_io_uring() {
     }
     tokio_uring::start(async {
         let directory = tempfile::tempdir().unwrap();
-        let store = OffsetStore::open(directory.path(), Storage::Uring).await.unwrap();
+        let store = OffsetStore::open(directory.path(), Storage::Uring, OnDamage::Refuse).await.unwrap();
         let mut store = store.with_compact_bytes(4_096);
         for at in 0..100 {
             commit(&mut store, "a", i32::try_from(at % 5).unwrap(), at).await;
@@ -260,7 +261,7 @@ fn commits_and_compactions_work_through_io_uring() {
         assert!(store.generation > 1 && store.compaction_failure().is_none());
         let before = table(&store);
         drop(store);
-        let store = OffsetStore::open(directory.path(), Storage::Uring).await.unwrap();
+        let store = OffsetStore::open(directory.path(), Storage::Uring, OnDamage::Refuse).await.unwrap();
         assert_eq!(table(&store), before);
     });
 }
@@ -325,7 +326,10 @@ fn compaction_that_fails_costs_no_commit() {
         let directory = tempfile::tempdir().unwrap();
         let faults = Arc::new(Faults::default());
         let storage = Storage::Faulty(Arc::clone(&faults));
-        let mut store = OffsetStore::open(directory.path(), storage).await.unwrap().with_compact_bytes(1);
+        let mut store = OffsetStore::open(directory.path(), storage, OnDamage::Refuse)
+            .await
+            .unwrap()
+            .with_compact_bytes(1);
         faults.arm(Fault::WritePasses);
         faults.arm(Fault::NoSpaceAfter(3));
         commit(&mut store, "a", 0, 1).await;
@@ -339,44 +343,4 @@ fn compaction_that_fails_costs_no_commit() {
         drop(store);
         assert_eq!(open(directory.path()).await.fetch_one("a", &partition(0)), Some(&offset(5)));
     });
-}
-
-/// Goal: a commit that was answered is there after a power failure at any step, also one in the middle of a compaction.
-/// Method: commits until the power fails at a random step; the disk forgets what was not synced; the store is opened
-/// again and compared with what was answered.
-#[test]
-fn answered_commits_survive_a_power_failure_at_any_step() {
-    const FAILURES: usize = 100;
-    let mut random = Random(0x6f66_6673_6574);
-    let directory = tempfile::tempdir().unwrap();
-    let faults = Arc::new(Faults::default());
-    let mut answered = [0_i64; 3];
-    let mut at = 0;
-    for failure in 0..FAILURES {
-        run(async {
-            let storage = Storage::Faulty(Arc::clone(&faults));
-            let store = OffsetStore::open(directory.path(), storage).await.unwrap();
-            let mut store = store.with_compact_bytes(2_000);
-            for (number, answered) in (0..).zip(&mut answered) {
-                let found = store.fetch_one("a", &partition(number)).map_or(0, |found| found.offset);
-                // One more may have been written and not answered.
-                assert!(found >= *answered, "failure {failure}: {found} instead of {answered}");
-                *answered = found;
-            }
-            faults.power.fail_after(random.below(40));
-            let commits = async {
-                loop {
-                    at += 1;
-                    let number = random.below(3);
-                    commit(&mut store, "a", i32::try_from(number).unwrap(), at).await;
-                    answered[usize::try_from(number).unwrap()] = at;
-                }
-            };
-            let ended: Option<()> = faults.power.run_until_failure(commits).await;
-            assert!(ended.is_none(), "it goes on until the power fails");
-        });
-        faults.power.forget(directory.path(), &mut random);
-    }
-    let generations = generation::list(directory.path()).unwrap();
-    assert!(generations.last().unwrap() > &5, "compactions were among it: {generations:?}");
 }
