@@ -217,3 +217,31 @@ fn unsafe_stands_only_at_the_kernel_edge_and_says_why() {
     }
     check(&complaints);
 }
+
+/// Goal: `docs/scenarios.md` is true: each test that it names exists, and says what it shows.
+#[test]
+fn scenarios_are_tests_that_say_what_they_show() {
+    let page = fs::read_to_string(root().join("docs/scenarios.md")).unwrap();
+    let sources = sources();
+    let mut complaints = Vec::new();
+    let rows = page.lines().filter(|line| line.starts_with("| ") && line.contains('`'));
+    // Names of tests are whole words between backquotes; what else stands there has a sign or a space in it.
+    let is_name =
+        |word: &&str| word.contains('_') && word.chars().all(|sign| sign.is_alphanumeric() || sign == '_');
+    let names: Vec<&str> = rows.flat_map(|row| row.split('`').skip(1).step_by(2)).filter(is_name).collect();
+    assert!(names.len() > 50, "the table was not understood: {names:?}");
+    for name in names {
+        let opening = format!("fn {name}()");
+        let found = sources.iter().find_map(|source| Some((source, source.text.find(&opening)?)));
+        let Some((source, at)) = found else {
+            complaints.push(format!("docs/scenarios.md: no test is called {name}"));
+            continue;
+        };
+        let before = source.text[..at].rsplit("\n\n").next().unwrap_or("");
+        let after = source.text[at..].lines().nth(1).unwrap_or("");
+        if !before.contains("#[test]") || !(before.contains("//") || after.trim_start().starts_with("//")) {
+            complaints.push(format!("{}: {name} is no test that says what it shows", source.name));
+        }
+    }
+    check(&complaints);
+}

@@ -113,6 +113,7 @@ mod tests {
         Timestamp::from_milliseconds(seconds * 1_000)
     }
 
+    /// Shows: a pause is added to every deadline that it lies in, and to no other.
     #[test]
     fn a_pause_counts_as_nobodys_silence() {
         let mut listening = Listening::default();
@@ -123,6 +124,7 @@ mod tests {
         assert_eq!(deadlines(30), Deadlines { suspect: at(33), failed: at(35) }, "heard after it");
     }
 
+    /// Shows: overlapping pauses are one.
     #[test]
     fn pauses_that_are_told_twice_count_once() {
         let mut listening = Listening::default();
@@ -132,6 +134,7 @@ mod tests {
         assert_eq!(listening.deadlines(TIMEOUTS, at(9)).suspect, at(9 + 3 + 6));
     }
 
+    /// Shows: many pauses may give a node more time, never less.
     #[test]
     fn more_pauses_than_are_kept_never_shorten_a_deadline() {
         // Method: a pause of one second in every ten; whoever was heard before the first gets one second for each.
@@ -148,6 +151,7 @@ mod tests {
         assert_eq!(listening.deadlines(TIMEOUTS, at(0)).suspect, at(3 + count));
     }
 
+    /// Shows: drops count from the latest, and to twice the timeout at most.
     #[test]
     fn drops_widen_the_silence_in_which_they_happened_up_to_a_bound() {
         let mut listening = Listening::default();

@@ -137,6 +137,7 @@ mod tests {
         }
     }
 
+    /// Shows: a damaged record is no record.
     #[test]
     fn no_flipped_bit_and_no_zeros_are_believed() {
         for bit in 0..RECORD_BYTES * 8 {

@@ -86,6 +86,7 @@ mod tests {
         }
     }
 
+    /// Shows: phi is inverted to the very last bit.
     #[test]
     fn a_threshold_has_been_reached_at_its_deviations_and_not_before() {
         for step in 1..=3_000 {

@@ -172,6 +172,7 @@ fn fits(pattern: &str, text: &str) -> bool {
 mod tests {
     use super::*;
 
+    /// Shows: rules match zones and values by `*`.
     #[test]
     fn star_stands_for_any_run_of_characters() {
         for (pattern, text) in [
@@ -191,6 +192,7 @@ mod tests {
         }
     }
 
+    /// Shows: a profile is chosen by descriptor, then by the first rule on zone and labels, then by default.
     #[test]
     fn node_gets_what_it_names_then_what_a_rule_gives_then_the_default() {
         let built_in = Profiles::built_in(3, 5);

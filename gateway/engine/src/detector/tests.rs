@@ -32,6 +32,7 @@ fn assert_near(found: (f64, f64), expected: (f64, f64)) {
     assert!(is_near, "{found:?} for {expected:?}");
 }
 
+/// Shows: fixed means so many intervals from the last heartbeat, and nothing else.
 #[test]
 fn fixed_counts_intervals_of_silence_from_the_last_heartbeat() {
     let detector = Detector::new(Profile::fixed("default", 3.0, 5.0));
@@ -41,6 +42,7 @@ fn fixed_counts_intervals_of_silence_from_the_last_heartbeat() {
     assert_eq!(deadlines.failed, Timestamp::from_milliseconds(11_007));
 }
 
+/// Shows: a timeout that reaches beyond the end of the clock is no timeout, and nothing wraps.
 #[test]
 fn a_deadline_past_the_end_of_time_never_comes() {
     let detector = Detector::new(Profile::fixed("default", 3.0, 5.0));
@@ -49,6 +51,7 @@ fn a_deadline_past_the_end_of_time_never_comes() {
     assert_eq!(detector.timeouts(&observation).after(end), Deadlines { suspect: end, failed: end });
 }
 
+/// Shows: for a steady node each built-in profile means the seconds that the page for operators says.
 #[test]
 fn steady_node_has_the_seconds_that_its_profile_promises() {
     // Phi 5 and 8 are 4.265 and 5.612 deviations; a loss of 0.1 % explains 5/3 and 8/3 intervals.
@@ -63,6 +66,7 @@ fn steady_node_has_the_seconds_that_its_profile_promises() {
     assert_near(seconds(Profile::ewma("mine"), &ewma), (3.0, 5.0));
 }
 
+/// Shows: a network that jitters or loses gets more time from EWMA and phi, and none from fixed.
 #[test]
 fn jitter_and_loss_lengthen_what_learns_and_nothing_else() {
     let jittery = observation(steady(Method::Phi, 3e5, 0));
@@ -77,6 +81,7 @@ fn jitter_and_loss_lengthen_what_learns_and_nothing_else() {
     assert_near(seconds(Profile::fixed("default", 3.0, 5.0), &lossy), (3.0, 5.0));
 }
 
+/// Shows: no estimate is trusted below `max(10 x round trip, 3 x interval)`.
 #[test]
 fn nobody_is_suspect_before_the_floor() {
     let profile = Profile { floor_intervals: 6.0, ..Profile::phi("mine") };
@@ -87,12 +92,14 @@ fn nobody_is_suspect_before_the_floor() {
     assert_near(seconds(Profile::fixed("default", 3.0, 5.0), &far), (4.0, 6.0));
 }
 
+/// Shows: a node that is far away is given its round trips even beyond the cap.
 #[test]
 fn a_floor_beyond_the_cap_moves_the_cap() {
     let far = Observation { round_trip_us: 5_000_000, ..observation(steady(Method::Phi, 0.0, 0)) };
     assert_near(seconds(Profile::phi("mine"), &far), (50.0, 52.0));
 }
 
+/// Shows: a dead node is found in the end, whatever it taught while it lived.
 #[test]
 fn whatever_was_learnt_the_cap_ends_the_wait() {
     let unknown = observation(Rhythm::UNKNOWN);
@@ -105,6 +112,7 @@ fn whatever_was_learnt_the_cap_ends_the_wait() {
     assert_near(seconds(profile, &observation(wronged)), (7.0, 9.0));
 }
 
+/// Shows: one wrong verdict makes both timeouts longer by 20 %.
 #[test]
 fn back_off_lengthens_both_timeouts_by_a_fifth() {
     let mut rhythm = steady(Method::Phi, 0.0, 0);
@@ -114,6 +122,7 @@ fn back_off_lengthens_both_timeouts_by_a_fifth() {
     assert_near(seconds(profile, &observation(rhythm)), (3.6, 6.0));
 }
 
+/// Shows: an unknown node is given more time than a well-known one.
 #[test]
 fn node_earns_its_short_timeout() {
     let detector = Detector::new(Profile::phi("mine"));
@@ -128,6 +137,7 @@ fn node_earns_its_short_timeout() {
     assert!(previous < 6 * SECOND);
 }
 
+/// Shows: the bound by which the wheel looks at a node early enough is one.
 #[test]
 fn no_timeout_is_shorter_than_the_shortest() {
     // Method: rhythms of all kinds; the wheel relies on it.

@@ -47,6 +47,7 @@ use std::hash::{BuildHasher, RandomState};
 const SEED_COUNT_DEFAULT: u64 = 200;
 const NODE_HOURS_DEFAULT: u64 = 1_000_000;
 
+/// Shows: the rules hold in whatever order anything comes.
 #[test]
 fn random_operations_agree_with_the_oracle() {
     for_each_seed("operations", |seed| {
@@ -55,6 +56,7 @@ fn random_operations_agree_with_the_oracle() {
     });
 }
 
+/// Shows: what the load generator's fleet sends through a bad network, to a gateway that stalls, is judged as the rules say.
 #[test]
 fn a_fleet_in_a_bad_network_agrees_with_the_oracle() {
     for_each_seed("fleet", fleet::run);

@@ -9,6 +9,7 @@ use crate::lockstep::Lockstep;
 
 const NODES: u32 = 20_000;
 
+/// Shows: a mass expiry takes many bounded calls, and every node has its verdicts.
 #[test]
 fn a_storm_is_worked_off_in_bounded_calls_and_nothing_is_lost() {
     let config = EngineConfig {

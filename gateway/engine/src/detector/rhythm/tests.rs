@@ -16,6 +16,7 @@ fn heard(method: Method, gaps: &[(f32, u32)]) -> Rhythm {
     rhythm
 }
 
+/// Shows: phi begins with the plain mean and variance of what there is.
 #[test]
 fn first_phi_samples_give_plain_mean_and_variance() {
     let gaps: Vec<_> = (1..=10_u8).map(|index| (1e6 + 1e3 * f32::from(index), 1)).collect();
@@ -24,6 +25,7 @@ fn first_phi_samples_give_plain_mean_and_variance() {
     assert!((deviation_us - 8.25_f64.sqrt() * 1e3).abs() < 1.0);
 }
 
+/// Shows: EWMA begins as RFC 6298 says.
 #[test]
 fn ewma_starts_with_half_the_first_gap_as_deviation() {
     // RFC 6298, 2.2 and 2.3, by hand: a second gap that is 80 ms longer.
@@ -32,6 +34,7 @@ fn ewma_starts_with_half_the_first_gap_as_deviation() {
     assert!((rhythm.spread - 395_000.0).abs() < 1.0);
 }
 
+/// Shows: a gap in which packets were lost is a sample of the rhythm per step, and its losses are counted apart.
 #[test]
 fn gap_with_losses_is_divided_and_the_losses_are_counted() {
     let clean = heard(Method::Phi, &[(1e6, 1); 12]);
@@ -42,6 +45,7 @@ fn gap_with_losses_is_divided_and_the_losses_are_counted() {
     assert!((lossy.loss() - 25.0 / 38.0).abs() < 1e-6);
 }
 
+/// Shows: loss is learnt by succession, and one long outage is not taken for a lossy network.
 #[test]
 fn loss_of_a_clean_node_falls_and_an_outage_counts_as_sixteen() {
     let mut rhythm = heard(Method::Phi, &[(1e6, 1); 600]);
@@ -50,6 +54,7 @@ fn loss_of_a_clean_node_falls_and_an_outage_counts_as_sixteen() {
     assert!(rhythm.loss() < 1.0 - (63.0_f64 / 64.0).powi(16));
 }
 
+/// Shows: a queue that empties, and the first gap after a failure, teach no rhythm.
 #[test]
 fn bunched_heartbeats_and_the_gap_to_skip_are_no_samples() {
     let mut rhythm = heard(Method::Phi, &[(1e6, 1); 12]);
@@ -63,6 +68,7 @@ fn bunched_heartbeats_and_the_gap_to_skip_are_no_samples() {
     assert_ne!(rhythm.moments_us(Method::Phi), before);
 }
 
+/// Shows: without sequences there are gaps and no losses.
 #[test]
 fn node_that_does_not_count_teaches_its_gaps_and_nothing_of_loss() {
     let rhythm = heard(Method::Phi, &[(2e6, 0); 12]);
@@ -70,6 +76,7 @@ fn node_that_does_not_count_teaches_its_gaps_and_nothing_of_loss() {
     assert_eq!(rhythm.loss().to_bits(), 0.5_f64.to_bits());
 }
 
+/// Shows: what is longer than the cap is no longer than the cap.
 #[test]
 fn longest_gap_is_cut() {
     let mut rhythm = heard(Method::Ewma, &[(1e6, 1); 20]);
@@ -77,6 +84,7 @@ fn longest_gap_is_cut() {
     assert!(rhythm.mean_us < 1.51e6);
 }
 
+/// Shows: false positives add up to twice the timeout at most, and are forgotten again.
 #[test]
 fn back_off_grows_by_a_fifth_up_to_twice_and_is_gone_in_the_end() {
     let mut rhythm = Rhythm::UNKNOWN;
@@ -95,6 +103,7 @@ fn back_off_grows_by_a_fifth_up_to_twice_and_is_gone_in_the_end() {
     assert_eq!(rhythm.back_off, 0);
 }
 
+/// Shows: eight samples are needed, and another interval needs eight new ones.
 #[test]
 fn too_few_samples_say_nothing_and_a_new_interval_begins_anew() {
     let mut rhythm = heard(Method::Phi, &[(1e6, 1); 7]);

@@ -15,7 +15,7 @@ impl Fixture {
     }
 }
 
-/// Shows that a change of status is told once, and only of a node that counts.
+/// Shows: a change of status is told once, and only of a node that counts.
 #[test]
 fn a_node_that_says_it_is_degraded_is_told_once_until_it_is_well() {
     let mut fixture = Fixture::new();
@@ -29,7 +29,7 @@ fn a_node_that_says_it_is_degraded_is_told_once_until_it_is_well() {
     assert!(fixture.engine.node(NodeId(1)).unwrap().is_degraded);
 }
 
-/// Shows that a restart and a return begin healthy without a word, and that a late heartbeat says nothing.
+/// Shows: a restart and a return begin healthy without a word, and that a late heartbeat says nothing.
 #[test]
 fn a_restart_or_a_return_begins_healthy() {
     let mut fixture = Fixture::new().with_alive_node();
@@ -43,7 +43,7 @@ fn a_restart_or_a_return_begins_healthy() {
     assert_eq!(said, ["degraded", "restarted", "degraded", "left", "joined"]);
 }
 
-/// Shows that a full buffer only puts off what a status has to tell.
+/// Shows: a full buffer only puts off what a status has to tell.
 #[test]
 fn a_status_that_finds_no_room_is_told_with_the_next_heartbeat() {
     let mut fixture = Fixture::with(config(16), 1);
@@ -54,7 +54,7 @@ fn a_status_that_finds_no_room_is_told_with_the_next_heartbeat() {
     assert_eq!(fixture.said(), [("degraded", 0)]);
 }
 
-/// Shows that the world's knowledge survives a restart of the gateway: it is not told twice.
+/// Shows: the world's knowledge survives a restart of the gateway: it is not told twice.
 #[test]
 fn a_degraded_node_is_still_known_as_such_after_a_restart_of_the_gateway() {
     let mut fixture = Fixture::new().with_alive_node();

@@ -3,6 +3,7 @@
 use super::*;
 use crate::verdict::Terms;
 
+/// Shows: the life of a node that dies: suspected, failed, and after the retention forgotten, with an event each.
 #[test]
 fn a_silent_node_is_suspected_then_fails_then_is_forgotten_each_at_its_deadline() {
     let mut fixture = Fixture::new();
@@ -25,6 +26,7 @@ impl Fixture {
     }
 }
 
+/// Shows: never early, not by a nanosecond, and not late when the deadline lies on a tick.
 #[test]
 fn a_deadline_on_the_tick_fires_at_that_tick_and_not_before() {
     let mut fixture = Fixture::new().with_alive_node();
@@ -38,6 +40,7 @@ fn a_deadline_on_the_tick_fires_at_that_tick_and_not_before() {
     assert_eq!(fixture.said(), [("failed", 5_000)]);
 }
 
+/// Shows: heartbeats cost the wheel nothing.
 #[test]
 fn a_node_that_beats_is_never_suspected_and_the_wheel_is_touched_once_a_timeout() {
     let mut fixture = Fixture::new().with_alive_node();
@@ -52,6 +55,7 @@ fn a_node_that_beats_is_never_suspected_and_the_wheel_is_touched_once_a_timeout(
     assert_eq!(fixture.engine.counters().heartbeats_accepted, 302);
 }
 
+/// Shows: a consumer sees suspected before failed before forgotten, however late the tick is.
 #[test]
 fn after_a_long_gap_a_node_goes_through_all_its_states_in_order_at_once() {
     let mut fixture = Fixture::new().with_alive_node();
@@ -68,6 +72,7 @@ fn after_a_long_gap_a_node_goes_through_all_its_states_in_order_at_once() {
     assert_eq!(fixture.engine.counters().wheel_entries_fired, 1, "however long the gap, one look a node");
 }
 
+/// Shows: drain before expiry: a heartbeat that was waiting counts, although its deadline has passed.
 #[test]
 fn a_heartbeat_before_the_late_tick_saves_the_node() {
     // Method: the deadline is long past when the heartbeat comes, but nobody has ticked.
@@ -79,6 +84,7 @@ fn a_heartbeat_before_the_late_tick_saves_the_node() {
     assert_eq!(fixture.state(), Some(NodeState::Alive));
 }
 
+/// Shows: one heartbeat makes no node that anybody is told of.
 #[test]
 fn a_new_node_that_is_not_heard_again_vanishes_without_a_word() {
     let mut fixture = Fixture::new();
@@ -91,6 +97,7 @@ fn a_new_node_that_is_not_heard_again_vanishes_without_a_word() {
     assert_eq!(fixture.engine.counters().new_nodes_never_confirmed, 1);
 }
 
+/// Shows: a node that declares a shorter interval is held to it from then on.
 #[test]
 fn a_shorter_interval_takes_effect_before_the_old_deadline() {
     let mut fixture = Fixture::new();
@@ -106,6 +113,7 @@ fn a_shorter_interval_takes_effect_before_the_old_deadline() {
     assert_eq!(fixture.said(), [("suspected", 60_600), ("failed", 61_000)]);
 }
 
+/// Shows: the same if by that interval it is overdue already.
 #[test]
 fn a_shorter_interval_that_is_already_over_takes_effect_at_once() {
     let mut fixture = Fixture::new();
@@ -119,6 +127,7 @@ fn a_shorter_interval_that_is_already_over_takes_effect_at_once() {
     assert_eq!(fixture.said(), [("joined", 0), ("suspected", 2_000), ("failed", 2_000)]);
 }
 
+/// Shows: no node asks for an interval that the operator does not allow.
 #[test]
 fn an_interval_outside_the_range_is_clamped_and_counted() {
     let mut fixture = Fixture::new();
@@ -131,6 +140,7 @@ fn an_interval_outside_the_range_is_clamped_and_counted() {
     }
 }
 
+/// Shows: verdicts carry what the node told of itself when they were reached.
 #[test]
 fn a_descriptor_is_stored_when_it_changes_and_travels_with_verdicts() {
     let mut fixture = Fixture::new();
@@ -148,6 +158,7 @@ fn a_descriptor_is_stored_when_it_changes_and_travels_with_verdicts() {
     assert_eq!((&*facts.name, &*facts.zone, facts.interval_ms), ("n", "z", 2_000));
 }
 
+/// Shows: last seen, deadline, missed intervals, timeouts and what was learnt go with each verdict.
 #[test]
 fn evidence_says_what_led_to_the_verdict() {
     let mut fixture = Fixture::new().with_alive_node();
@@ -184,6 +195,7 @@ fn ticks_beyond_32_bits_are_as_good_as_any() {
     assert_eq!(fixture.said(), expected.map(|(kind, after)| (kind, start_ms + after)));
 }
 
+/// Shows: silence is judged only as far as the socket was drained.
 #[test]
 fn silence_is_judged_up_to_the_horizon_even_if_later_heartbeats_are_known() {
     // Method: node 1 has been silent since 0; another node's heartbeat has told the engine a later time already.
@@ -201,6 +213,7 @@ fn silence_is_judged_up_to_the_horizon_even_if_later_heartbeats_are_known() {
     assert_eq!(suspected.evidence.intervals_missed, 4);
 }
 
+/// Shows: no wheel entry lingers longer than two minutes.
 #[test]
 fn a_node_that_waits_for_long_is_looked_at_every_two_minutes() {
     // Goal: a wheel entry that became stale goes away within that time.
@@ -215,6 +228,7 @@ fn a_node_that_waits_for_long_is_looked_at_every_two_minutes() {
     assert_eq!(fixture.engine.counters().wheel_entries_rearmed, 30);
 }
 
+/// Shows: the clock that the caller reads must not go back; steps of the wall clock never come here.
 #[test]
 #[should_panic(expected = "time does not go back")]
 fn a_heartbeat_from_before_the_latest_one_is_refused() {
@@ -225,6 +239,7 @@ fn a_heartbeat_from_before_the_latest_one_is_refused() {
     fixture.beat(FIRST, 2);
 }
 
+/// Shows: what was judged stays judged.
 #[test]
 #[should_panic(expected = "horizons do not go back")]
 fn a_horizon_from_before_the_latest_one_is_refused() {

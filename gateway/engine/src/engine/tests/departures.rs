@@ -2,6 +2,7 @@
 
 use super::*;
 
+/// Shows: who said goodbye never fails, and is forgotten after the retention.
 #[test]
 fn a_goodbye_is_told_and_silence_after_it_means_nothing_until_the_node_is_forgotten() {
     let mut fixture = Fixture::new().with_alive_node();
@@ -14,6 +15,7 @@ fn a_goodbye_is_told_and_silence_after_it_means_nothing_until_the_node_is_forgot
     assert_eq!(fixture.said(), [("forgotten", 60_500)]);
 }
 
+/// Shows: what was on its way when the node left brings it not back.
 #[test]
 fn a_late_heartbeat_or_a_second_goodbye_changes_nothing() {
     let mut fixture = Fixture::new().with_alive_node();
@@ -28,6 +30,7 @@ fn a_late_heartbeat_or_a_second_goodbye_changes_nothing() {
     assert_eq!(fixture.engine.counters().departures_ignored, 1);
 }
 
+/// Shows: a goodbye without a sequence keeps the greatest that was heard.
 #[test]
 fn an_uncounted_goodbye_does_not_make_late_heartbeats_new() {
     let mut fixture = Fixture::new().with_alive_node();
@@ -36,6 +39,7 @@ fn an_uncounted_goodbye_does_not_make_late_heartbeats_new() {
     assert_eq!(fixture.state(), Some(NodeState::Left));
 }
 
+/// Shows: coming back from a goodbye is joining anew.
 #[test]
 fn a_node_that_left_joins_again_with_its_second_heartbeat() {
     for (incarnation, sequence) in [(FIRST, 3), (SECOND, 1)] {
@@ -53,6 +57,7 @@ fn a_node_that_left_joins_again_with_its_second_heartbeat() {
     }
 }
 
+/// Shows: one heartbeat after a goodbye tells nothing, and nothing has to be taken back.
 #[test]
 fn a_return_that_is_not_confirmed_leaves_the_node_left() {
     let mut fixture = Fixture::new().with_alive_node();
@@ -70,6 +75,7 @@ fn a_return_that_is_not_confirmed_leaves_the_node_left() {
     assert_eq!(taken[0].decided_at, Timestamp::from_milliseconds(61_000));
 }
 
+/// Shows: an old goodbye does not remove a node that beats.
 #[test]
 fn a_goodbye_that_a_newer_heartbeat_has_overtaken_is_ignored() {
     let mut fixture = Fixture::new().with_alive_node();
@@ -78,6 +84,7 @@ fn a_goodbye_that_a_newer_heartbeat_has_overtaken_is_ignored() {
     assert_eq!(fixture.engine.counters().departures_ignored, 1);
 }
 
+/// Shows: a goodbye is believed of a new, alive, suspect and failed node.
 #[test]
 fn goodbyes_of_every_state_are_told_and_those_of_unknown_nodes_are_not() {
     let mut fixture = Fixture::new();
@@ -97,6 +104,7 @@ fn goodbyes_of_every_state_are_told_and_those_of_unknown_nodes_are_not() {
     }
 }
 
+/// Shows: a goodbye may be the first that is heard of a run.
 #[test]
 fn a_goodbye_of_a_run_never_heard_is_of_that_run() {
     let mut fixture = Fixture::new().with_alive_node();

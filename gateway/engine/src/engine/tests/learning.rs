@@ -28,6 +28,7 @@ impl Fixture {
     }
 }
 
+/// Shows: EWMA and phi judge by mean and deviation, and say by which.
 #[test]
 fn steady_node_is_judged_by_what_was_learnt_and_the_verdict_says_so() {
     let mut fixture = learning(Profile::phi("mine")).with_alive_node();
@@ -44,6 +45,7 @@ fn steady_node_is_judged_by_what_was_learnt_and_the_verdict_says_so() {
     assert!(failed.terms.deviation_us.unwrap() < 10);
 }
 
+/// Shows: a false positive lengthens the timeout until there are none.
 #[test]
 fn node_that_beats_slower_than_it_declared_stops_being_suspected() {
     // Goal: back-off carries it over the first gaps, and what it teaches then keeps it there.
@@ -58,6 +60,7 @@ fn node_that_beats_slower_than_it_declared_stops_being_suspected() {
     assert_eq!(fixture.said(), []);
 }
 
+/// Shows: beating fast earns no timeout below the floor.
 #[test]
 fn node_that_beats_faster_than_it_declared_keeps_its_floor() {
     let mut fixture = learning(Profile::phi("mine")).with_alive_node();
@@ -65,6 +68,7 @@ fn node_that_beats_faster_than_it_declared_keeps_its_floor() {
     assert_eq!(fixture.silence_until_failed(), (3_000, 5_000));
 }
 
+/// Shows: lost packets lengthen the wait by what loss explains, and do not widen the rhythm.
 #[test]
 fn loss_lengthens_the_wait_and_a_steady_rhythm_stays_steady() {
     let mut fixture = learning(Profile::phi("mine")).with_alive_node();
@@ -78,6 +82,7 @@ fn loss_lengthens_the_wait_and_a_steady_rhythm_stays_steady() {
     assert_eq!((terms.suspect_timeout.as_millis(), terms.failed_timeout.as_millis()), (17_848, 20_000));
 }
 
+/// Shows: the gateway's own pause is nobody's rhythm and nobody's loss.
 #[test]
 fn gaps_across_a_pause_of_the_gateway_teach_nothing() {
     let mut fixture = learning(Profile::phi("mine")).with_alive_node();
@@ -90,6 +95,7 @@ fn gaps_across_a_pause_of_the_gateway_teach_nothing() {
     assert_eq!(fixture.silence_until_failed(), (3_100, 5_100));
 }
 
+/// Shows: the first gap of a life, and the one that ends an outage, are no samples.
 #[test]
 fn gaps_across_a_restart_a_goodbye_or_a_failure_teach_nothing() {
     let mut fixture = learning(Profile::phi("mine")).with_alive_node();
@@ -113,6 +119,7 @@ fn gaps_across_a_restart_a_goodbye_or_a_failure_teach_nothing() {
     assert_eq!(fixture.silence_until_failed(), (3_720, 5_720));
 }
 
+/// Shows: a proven false positive lengthens that node's timeout by 20 %, decaying.
 #[test]
 fn wronged_node_has_a_fifth_more_time_for_a_while() {
     let profile = Profile { back_off_percent: 20.0, ..Profile::fixed("mine", 3.0, 5.0) };
@@ -125,6 +132,7 @@ fn wronged_node_has_a_fifth_more_time_for_a_while() {
     assert!((3_000..3_100).contains(&suspect_ms) && (5_000..5_200).contains(&failed_ms));
 }
 
+/// Shows: a deadline that moves forward by what is learnt is not missed.
 #[test]
 fn a_shorter_deadline_that_a_heartbeat_brings_is_met() {
     // Method: the timeout of a young node falls with every heartbeat, by more than the heartbeat moves it on. The last
@@ -139,6 +147,7 @@ fn a_shorter_deadline_that_a_heartbeat_brings_is_met() {
     }
 }
 
+/// Shows: the round trip that a sender reports is honoured.
 #[test]
 fn far_node_is_not_suspect_within_ten_round_trips() {
     let mut fixture = Fixture::new().with_alive_node();
@@ -147,6 +156,7 @@ fn far_node_is_not_suspect_within_ten_round_trips() {
     assert_eq!(fixture.silence_until_failed(), (4_000, 6_000));
 }
 
+/// Shows: a misspelt profile costs a counter and no node.
 #[test]
 fn unknown_profile_is_counted_and_the_default_is_used() {
     let mut fixture = Fixture::new();

@@ -13,6 +13,7 @@ fn full() -> Fixture {
     fixture
 }
 
+/// Shows: a full buffer loses no join.
 #[test]
 fn a_join_that_finds_no_room_happens_at_the_next_heartbeat() {
     let mut fixture = full();
@@ -25,6 +26,7 @@ fn a_join_that_finds_no_room_happens_at_the_next_heartbeat() {
     assert_eq!(fixture.said(), [("joined", 0)]);
 }
 
+/// Shows: a full buffer loses no recovery.
 #[test]
 fn a_failed_node_that_beats_without_room_recovers_at_its_next_heartbeat() {
     let mut fixture = Fixture::with(config(16), 1).with_alive_node();
@@ -45,6 +47,7 @@ fn a_failed_node_that_beats_without_room_recovers_at_its_next_heartbeat() {
     assert_eq!(fixture.said(), [("suspected", 8_010)]);
 }
 
+/// Shows: a full buffer makes no restart a recovery.
 #[test]
 fn a_restart_that_finds_no_room_is_still_a_restart_at_the_next_heartbeat() {
     let mut fixture = full();
@@ -58,6 +61,7 @@ fn a_restart_that_finds_no_room_is_still_a_restart_at_the_next_heartbeat() {
     assert_eq!(fixture.said(), [("restarted", 0)]);
 }
 
+/// Shows: a goodbye, which is not repeated, waits for room.
 #[test]
 fn a_goodbye_that_finds_no_room_is_told_at_the_next_tick() {
     let mut fixture = full();
@@ -75,6 +79,7 @@ fn a_goodbye_that_finds_no_room_is_told_at_the_next_tick() {
     assert_eq!(fixture.engine.counters().departures_accepted, 1);
 }
 
+/// Shows: a goodbye that was overtaken while it waited is old news.
 #[test]
 fn a_goodbye_that_waits_is_dropped_when_the_node_is_heard_again() {
     let mut fixture = full();
@@ -89,6 +94,7 @@ fn a_goodbye_that_waits_is_dropped_when_the_node_is_heard_again() {
     assert_eq!(fixture.engine.counters().departures_ignored, 1);
 }
 
+/// Shows: what waits is bounded, and what is refused is counted.
 #[test]
 fn goodbyes_beyond_what_can_wait_are_refused_and_counted() {
     let mut fixture = full();
@@ -107,6 +113,7 @@ fn goodbyes_beyond_what_can_wait_are_refused_and_counted() {
     assert_eq!(fixture.engine.counters().departures_refused, over as u64);
 }
 
+/// Shows: what is due stays due until there is room.
 #[test]
 fn expiry_stops_at_a_full_buffer_and_goes_on_later_in_order() {
     let mut fixture = Fixture::with(config(16), 1).with_alive_node();
@@ -120,6 +127,7 @@ fn expiry_stops_at_a_full_buffer_and_goes_on_later_in_order() {
     assert_eq!(fixture.engine.next_deadline(), None);
 }
 
+/// Shows: more nodes than there is room for harm none of those that are known.
 #[test]
 fn a_full_registry_refuses_unknown_nodes_only() {
     let mut fixture = Fixture::with(config(1), 8).with_alive_node();
@@ -132,6 +140,7 @@ fn a_full_registry_refuses_unknown_nodes_only() {
     assert_eq!(fixture.engine.node(NodeId(2)).unwrap().state, NodeState::New, "room was made");
 }
 
+/// Shows: a mass expiry is worked off in bounded calls, so live heartbeats are not delayed.
 #[test]
 fn each_call_looks_at_no_more_entries_than_its_budget() {
     // Method: three budgets of nodes fail together; count what each call does and how many calls it takes.
@@ -164,6 +173,7 @@ fn each_call_looks_at_no_more_entries_than_its_budget() {
     assert_eq!(calls, 3);
 }
 
+/// Shows: a node that changes its mind all the time fills nothing.
 #[test]
 fn entries_of_one_node_do_not_multiply() {
     // Method: the node is armed for 3000, moved to 1500, and from there armed for 3000 again: both entries come up in
@@ -190,6 +200,7 @@ fn entries_of_one_node_do_not_multiply() {
     assert!(counters.wheel_entries_fired < 200, "{counters:?}");
 }
 
+/// Shows: an entry whose node wants something else is dropped.
 #[test]
 fn a_stale_entry_that_waits_far_away_is_dropped_when_its_queue_is_sorted() {
     let mut fixture = Fixture::new();
@@ -208,6 +219,7 @@ fn a_stale_entry_that_waits_far_away_is_dropped_when_its_queue_is_sorted() {
     assert_eq!((counters.wheel_entries_cascaded, counters.wheel_entries_stale), (0, 1));
 }
 
+/// Shows: stale entries can fill the wheel and lose nobody.
 #[test]
 fn a_wheel_that_stale_entries_have_filled_is_made_anew_and_nothing_is_lost() {
     // Method: sixteen nodes ask for ever shorter intervals while no time passes, so that each is armed ten thousand
@@ -241,6 +253,7 @@ fn a_wheel_that_stale_entries_have_filled_is_made_anew_and_nothing_is_lost() {
     assert!(said.iter().all(|said| said.1 < 4_000), "{said:?}");
 }
 
+/// Shows: what a node costs in memory.
 #[test]
 fn a_million_nodes_take_51_bytes_each_and_25_for_what_is_cold() {
     let engine = Engine::new(&config(1_000_000), Timestamp::ZERO);
@@ -252,6 +265,7 @@ fn a_million_nodes_take_51_bytes_each_and_25_for_what_is_cold() {
     assert!(cold <= 25_100_000, "{cold}");
 }
 
+/// Shows: what statistics cost, and that nobody pays who has none.
 #[test]
 fn what_is_learnt_takes_20_bytes_more_and_only_where_something_is() {
     let profiles = Profiles::only(Profile::phi("mine"));

@@ -2,6 +2,7 @@
 
 use super::*;
 
+/// Shows: after a stop of 10 s with live senders nobody fails but those who died, each with the time that it had left.
 #[test]
 fn after_a_pause_exactly_the_true_deaths_are_reported_each_with_the_time_it_had_left() {
     // Method: node 1 beats on, and its heartbeats of the pause lie in the socket; node 2 died a second before the pause.
@@ -27,6 +28,7 @@ fn after_a_pause_exactly_the_true_deaths_are_reported_each_with_the_time_it_had_
     assert_eq!(told, [(VerdictKind::Suspected, at(13_000)), (VerdictKind::Failed, at(15_000))]);
 }
 
+/// Shows: suspend is harmless, although the monotonic clock slept too.
 #[test]
 fn a_machine_that_slept_gives_everybody_a_timeout_from_its_waking() {
     // Method: the monotonic clock stood still, so the pause is longer than what it says has passed.
@@ -37,6 +39,7 @@ fn a_machine_that_slept_gives_everybody_a_timeout_from_its_waking() {
     assert_eq!(fixture.said(), [("suspected", 5_900), ("failed", 7_900)]);
 }
 
+/// Shows: drops of the kernel widen deadlines up to twice, and the dead are found all the same.
 #[test]
 fn drops_widen_a_silence_but_kill_nobody_and_save_nobody_for_ever() {
     let mut fixture = Fixture::new().with_alive_node();
@@ -47,6 +50,7 @@ fn drops_widen_a_silence_but_kill_nobody_and_save_nobody_for_ever() {
     assert_eq!(fixture.said(), [("suspected", 6_000), ("failed", 10_000)], "twice its timeouts");
 }
 
+/// Shows: a second opinion keeps a node suspect, never makes it alive, and costs no detection time without an answer.
 #[test]
 fn an_answer_keeps_a_node_suspect_for_as_long_as_answers_come() {
     let mut fixture = Fixture::new().with_alive_node();
@@ -61,6 +65,7 @@ fn an_answer_keeps_a_node_suspect_for_as_long_as_answers_come() {
     assert_eq!(fixture.engine.counters().probe_answers_accepted, 3);
 }
 
+/// Shows: an answer means nothing once the suspicion that it was about is over.
 #[test]
 fn an_answer_counts_for_one_suspicion_only() {
     let mut fixture = Fixture::new().with_alive_node();

@@ -24,6 +24,8 @@ fn restarted(old: &Fixture, now_ms: u64) -> Fixture {
     new
 }
 
+/// Shows: known nodes get their remaining time, the downtime counts for nobody, and who died in it is still reported,
+/// smeared.
 #[test]
 fn downtime_counts_for_nobody_and_who_died_in_it_is_reported() {
     // Method: node 1 beats on after a downtime of a minute, node 2 died in it; node 3 was heard once and told to nobody.
@@ -46,6 +48,7 @@ fn downtime_counts_for_nobody_and_who_died_in_it_is_reported() {
     assert!(failed_at <= Timestamp::from_milliseconds(63_000 + 5_000 + 500), "{failed_at:?}");
 }
 
+/// Shows: a restart tells nothing anew of nodes that had failed or left.
 #[test]
 fn failed_and_left_nodes_are_still_so_after_a_restart() {
     let mut old = Fixture::new().with_alive_node();

@@ -2,6 +2,7 @@
 
 use super::*;
 
+/// Shows: a new node counts after two heartbeats; copies do not count.
 #[test]
 fn a_node_joins_with_its_second_newer_heartbeat() {
     let mut fixture = Fixture::new();
@@ -15,6 +16,7 @@ fn a_node_joins_with_its_second_newer_heartbeat() {
     assert_eq!((joined.event_sequence, joined.evidence.last_sequence), (1, Sequence(1)));
 }
 
+/// Shows: a node that does not count its heartbeats is believed each time.
 #[test]
 fn uncounted_heartbeats_are_always_newer() {
     let mut fixture = Fixture::new();
@@ -24,6 +26,7 @@ fn uncounted_heartbeats_are_always_newer() {
     assert_eq!(fixture.engine.counters().heartbeats_stale, 0);
 }
 
+/// Shows: nor does it help a late one.
 #[test]
 fn an_uncounted_heartbeat_does_not_make_old_counted_ones_new() {
     let mut fixture = Fixture::new().with_alive_node();
@@ -32,6 +35,7 @@ fn an_uncounted_heartbeat_does_not_make_old_counted_ones_new() {
     assert_eq!(fixture.engine.counters().heartbeats_stale, 1);
 }
 
+/// Shows: copies and late arrivals are no sign of life.
 #[test]
 fn an_echo_does_not_keep_a_dead_node_alive() {
     let mut fixture = Fixture::new().with_alive_node();
@@ -47,7 +51,7 @@ fn an_echo_does_not_keep_a_dead_node_alive() {
     assert_eq!(fixture.engine.counters().heartbeats_stale, 7);
 }
 
-/// Shows that the first heartbeat moves nothing but the last-seen time, and that the second recovers.
+/// Shows: the first heartbeat moves nothing but the last-seen time, and that the second recovers.
 #[test]
 fn a_suspect_or_failed_node_that_is_heard_twice_recovers_and_is_watched_anew() {
     for (silence_ms, previous) in [(3_500, NodeState::Suspect), (6_000, NodeState::Failed)] {
@@ -68,7 +72,7 @@ fn a_suspect_or_failed_node_that_is_heard_twice_recovers_and_is_watched_anew() {
     }
 }
 
-/// Shows that a suspect node is not failed while its second heartbeat is awaited, and is if that does not come.
+/// Shows: a suspect node is not failed while its second heartbeat is awaited, and is if that does not come.
 #[test]
 fn a_suspect_node_has_its_failed_timeout_for_the_second_heartbeat() {
     let mut fixture = Fixture::new().with_alive_node();
@@ -85,7 +89,7 @@ fn a_suspect_node_has_its_failed_timeout_for_the_second_heartbeat() {
     assert_eq!(fixture.said(), [("recovered", 9_800)]);
 }
 
-/// Shows that heartbeats further apart than the failed timeout bring no failed node back, one by one.
+/// Shows: heartbeats further apart than the failed timeout bring no failed node back, one by one.
 #[test]
 fn a_failed_node_that_is_heard_now_and_then_stays_failed_and_is_forgotten_in_the_end() {
     let mut fixture = Fixture::new().with_alive_node();
@@ -99,6 +103,7 @@ fn a_failed_node_that_is_heard_now_and_then_stays_failed_and_is_forgotten_in_the
     assert_eq!(fixture.said(), expected);
 }
 
+/// Shows: one heartbeat of a new incarnation brings a node back, and is told as a restart.
 #[test]
 fn a_greater_incarnation_is_a_restart_from_any_told_state() {
     let states = [(1_000, NodeState::Alive), (3_500, NodeState::Suspect), (6_000, NodeState::Failed)];
@@ -117,6 +122,7 @@ fn a_greater_incarnation_is_a_restart_from_any_told_state() {
     }
 }
 
+/// Shows: what is left of an earlier run proves nothing.
 #[test]
 fn an_older_incarnation_changes_nothing() {
     let mut fixture = Fixture::new();
@@ -134,6 +140,7 @@ fn an_older_incarnation_changes_nothing() {
     assert_eq!(fixture.engine.counters().departures_ignored, 1);
 }
 
+/// Shows: two heartbeats of two runs are no second heartbeat.
 #[test]
 fn a_new_node_that_restarts_counts_from_its_new_run() {
     let mut fixture = Fixture::new();
@@ -144,6 +151,7 @@ fn a_new_node_that_restarts_counts_from_its_new_run() {
     assert_eq!(fixture.said(), [("joined", 0)]);
 }
 
+/// Shows: two heartbeats in one frame are two heartbeats.
 #[test]
 fn a_batch_may_hold_the_same_unknown_node_twice() {
     let mut fixture = Fixture::new();
