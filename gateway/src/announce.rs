@@ -206,6 +206,11 @@ impl Announcer {
         {
             event.reason = Some(if by_operator { "operator" } else { "goodbye" }.into());
         }
+        if let VerdictKind::Conflict { senders: [ours, theirs] } = verdict.kind {
+            let theirs = theirs.filter(|_| theirs != ours);
+            event.sources =
+                [ours, theirs].into_iter().flatten().map(|sender| format!("{:016x}", sender.0)).collect();
+        }
         if let VerdictKind::Left { reason, expected_return_ms } = verdict.kind {
             event.reason = Some(departure_reason_word(reason).into());
             event.expected_return_ms = Some(expected_return_ms).filter(|milliseconds| *milliseconds != 0);
@@ -233,6 +238,7 @@ const fn event_type(kind: VerdictKind) -> EventType {
         VerdictKind::Stalled { .. } => EventType::Stalled,
         VerdictKind::MaintenanceStarted { .. } => EventType::MaintenanceStarted,
         VerdictKind::MaintenanceEnded { .. } => EventType::MaintenanceEnded,
+        VerdictKind::Conflict { .. } => EventType::Conflict,
         VerdictKind::Progressing { .. } => EventType::Progressing,
     }
 }

@@ -69,6 +69,8 @@ cells! {
     HeartbeatsStale: Counter "pulsegate_heartbeats_total" {"outcome" = "stale"} "Duplicates and late arrivals.";
     HeartbeatsOlderIncarnation: Counter "pulsegate_heartbeats_total" {"outcome" = "older_incarnation"} "Heartbeats of an older run of a node than the one known.";
     HeartbeatsRegistryFull: Counter "pulsegate_heartbeats_total" {"outcome" = "registry_full"} "Heartbeats of unknown nodes that found no room.";
+    Conflicts: Counter "pulsegate_conflicts_total" {"" = ""} "Times that two sources were found to speak in one node's name at once; once an hour for each node.";
+    RivalsNotWatched: Counter "pulsegate_rivals_not_watched_total" {"" = ""} "Heartbeats of what may be a second source of a node, which was not watched because too many are.";
     HandedOff: Counter "pulsegate_handoff_total" {"outcome" = "posted"} "Heartbeats, descriptors and departures passed to the shard that owns them.";
     HandoffDropped: Counter "pulsegate_handoff_total" {"outcome" = "dropped"} "The same, lost because the owner's mailbox was full.";
     DescriptorsStored: Counter "pulsegate_descriptors_total" {"outcome" = "stored"} "Descriptors that were new or changed.";

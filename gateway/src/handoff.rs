@@ -17,7 +17,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crossbeam::queue::ArrayQueue;
-use pulsegate_codec::{Departure, Heartbeat, NodeDescriptor, NodeId};
+use pulsegate_codec::{Departure, Heartbeat, NodeDescriptor, NodeId, SenderId};
 use pulsegate_engine::verdict::NodeFacts;
 
 use crate::counters::{Cell, Tally};
@@ -31,8 +31,8 @@ pub const MAILBOX_PARCELS_MAX: usize = 65_536;
 /// Something that belongs to another shard. Owned, because the frame that it came in is given back to the kernel.
 #[derive(Debug)]
 pub enum Parcel {
-    /// A sign of life.
-    Heartbeat(Heartbeat),
+    /// A sign of life, and who sent it.
+    Heartbeat(Heartbeat, SenderId),
     /// A goodbye.
     Departure(Departure),
     /// A node's probe was answered (`prober.rs`): the request, to be made again while the node stays suspect.

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use pulsegate_codec::limits::HEARTBEATS_PER_FRAME_MAX;
 use pulsegate_codec::{Decoder, Heartbeat, Ping, RejectReason};
-use pulsegate_engine::{Duration, Engine, EngineConfig, Timestamp, Verdicts};
+use pulsegate_engine::{Duration, Engine, EngineConfig, Senders, Timestamp, Verdicts};
 
 use crate::counters::{Cell, Tally};
 use crate::handoff::{Description, Dispatch, Mailbox, Parcel};
@@ -43,6 +43,8 @@ pub struct Shard {
     verdicts: Verdicts,
     /// Heartbeats of this shard that the engine has not been given yet; reused.
     own: Vec<Heartbeat>,
+    /// Who sent them.
+    senders: Senders,
     dispatch: Dispatch,
     /// Parcels taken from the mailbox and not acted on yet; reused.
     mail: Vec<Parcel>,
@@ -74,6 +76,7 @@ impl Shard {
             own: Vec::with_capacity(
                 PARCELS_PER_TURN_MAX.max(HEARTBEATS_PER_LOOKUP + HEARTBEATS_PER_FRAME_MAX),
             ),
+            senders: Senders::default(),
             dispatch: Dispatch::new(mailboxes),
             mail: Vec::with_capacity(PARCELS_PER_TURN_MAX),
             outbox,
@@ -129,15 +132,17 @@ impl Shard {
             for heartbeat in batch.heartbeats {
                 match dispatch.owner(heartbeat.node_id) {
                     owner if owner == self.index => self.own.push(*heartbeat),
-                    owner => dispatch.post(owner, Parcel::Heartbeat(*heartbeat), tally),
+                    owner => dispatch.post(owner, Parcel::Heartbeat(*heartbeat, batch.sender_id), tally),
                 }
             }
         }
+        self.senders.extend_to(self.own.len(), batch.sender_id);
         // Heartbeats of many small frames are looked up together, so that their cache misses overlap. What else a frame
         // brings may follow from the heartbeats before it: keep their order.
         if self.own.len() >= HEARTBEATS_PER_LOOKUP || batch.has_more_than_heartbeats() {
-            self.engine.on_heartbeats(&self.own, received_at, &mut self.verdicts);
+            self.engine.on_heartbeats_of(&self.own, &self.senders, received_at, &mut self.verdicts);
             self.own.clear();
+            self.senders.clear();
         }
         for descriptor in batch.descriptors() {
             match dispatch.owner(descriptor.node_id()) {
@@ -182,14 +187,15 @@ impl Shard {
     pub fn on_mail(&mut self, now: Timestamp) {
         let mut mail = std::mem::take(&mut self.mail);
         for parcel in mail.drain(..) {
-            if let Parcel::Heartbeat(heartbeat) = parcel {
+            if let Parcel::Heartbeat(heartbeat, sender) = parcel {
                 self.own.push(heartbeat);
+                self.senders.extend_to(self.own.len(), sender);
                 continue;
             }
             // A parcel of another kind may follow from a heartbeat before it: keep their order.
             self.take_own(now);
             match parcel {
-                Parcel::Heartbeat(_) => unreachable!("taken above"),
+                Parcel::Heartbeat(..) => unreachable!("taken above"),
                 Parcel::ProbeAnswer(request) => {
                     if self.engine.on_probe_answer(request.node_id, now) {
                         self.asking.probe_again(*request);
@@ -212,8 +218,9 @@ impl Shard {
     }
 
     fn take_own(&mut self, now: Timestamp) {
-        self.engine.on_heartbeats(&self.own, now, &mut self.verdicts);
+        self.engine.on_heartbeats_of(&self.own, &self.senders, now, &mut self.verdicts);
         self.own.clear();
+        self.senders.clear();
     }
 
     fn on_pong(&mut self, payload: &[u8], received_at: Timestamp) {
@@ -306,6 +313,8 @@ impl Shard {
             (Cell::HeartbeatsAccepted, counters.heartbeats_accepted),
             (Cell::HeartbeatsStale, counters.heartbeats_stale),
             (Cell::HeartbeatsOlderIncarnation, counters.heartbeats_of_older_incarnation),
+            (Cell::Conflicts, counters.conflicts),
+            (Cell::RivalsNotWatched, counters.rivals_not_watched),
             (Cell::HeartbeatsRegistryFull, counters.heartbeats_refused_registry_full),
             (Cell::DescriptorsStored, counters.descriptors_stored),
             (Cell::DescriptorsRefused, counters.descriptors_refused),

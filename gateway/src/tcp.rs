@@ -169,7 +169,11 @@ const _: () = assert!(PARCELS_PER_FRAME_MAX <= crate::handoff::MAILBOX_PARCELS_M
 
 fn pass_on(batch: &Batch<'_>, dispatch: &mut Dispatch, tally: &mut Tally) {
     for heartbeat in batch.heartbeats {
-        dispatch.post(dispatch.owner(heartbeat.node_id), Parcel::Heartbeat(*heartbeat), tally);
+        dispatch.post(
+            dispatch.owner(heartbeat.node_id),
+            Parcel::Heartbeat(*heartbeat, batch.sender_id),
+            tally,
+        );
     }
     for descriptor in batch.descriptors() {
         let owner = dispatch.owner(descriptor.node_id());

@@ -13,6 +13,10 @@ pub struct EngineCounters {
     pub heartbeats_stale: u64,
     /// Heartbeats of an older incarnation than the one known.
     pub heartbeats_of_older_incarnation: u64,
+    /// Verdicts that two sources speak in one node's name.
+    pub conflicts: u64,
+    /// Heartbeats of what may be a second source of a node, which was not watched for want of room.
+    pub rivals_not_watched: u64,
     /// Heartbeats of unknown nodes that found the registry full.
     pub heartbeats_refused_registry_full: u64,
     /// Times that a transition was put off because the verdict buffer was full: once a heartbeat, once a departure,

@@ -43,6 +43,7 @@
 //! once the work of all nodes, when the first of them declares its progress.
 
 mod condition;
+mod conflict;
 mod departure;
 mod descriptor;
 mod expiry;
@@ -57,6 +58,7 @@ use std::collections::{HashMap, VecDeque};
 
 use pulsegate_codec::{Departure, Heartbeat, NodeDescriptor};
 
+use self::conflict::Rivals;
 use self::maintenance::Maintenances;
 pub use self::maintenance::Ordered;
 pub use self::view::NodeView;
@@ -67,6 +69,7 @@ use crate::detector::Deadlines;
 use crate::limits::{DEPARTURES_POSTPONED_MAX, PROBE_ANSWERS_KEPT_MAX, WHEEL_WAIT_MAX};
 use crate::listening::Listening;
 use crate::registry::Registry;
+use crate::senders::Senders;
 use crate::slot::SlotIndex;
 use crate::time::{Duration, Tick, TickLength, Timestamp};
 use crate::verdict::{Evidence, NodeState, Verdict, VerdictKind, Verdicts};
@@ -89,6 +92,7 @@ pub struct Engine {
     listening: Listening,
     works: Works,
     maintenance: Maintenances,
+    rivals: Rivals,
     /// Until when suspect nodes that answered a probe are not called failed.
     answers: HashMap<SlotIndex, Timestamp>,
     wheel: Wheel,
@@ -125,6 +129,7 @@ impl Engine {
             listening: Listening::default(),
             works: Works::default(),
             maintenance: Maintenances::default(),
+            rivals: Rivals::default(),
             answers: HashMap::with_capacity(PROBE_ANSWERS_KEPT_MAX),
             wheel: Wheel::new(config.nodes_max, ticks.reached(now)),
             departures_postponed: VecDeque::with_capacity(DEPARTURES_POSTPONED_MAX),
@@ -133,10 +138,7 @@ impl Engine {
         }
     }
 
-    /// Takes the heartbeats of one frame, all received at `received_at`.
-    ///
-    /// When `verdicts` has no room for a transition, the node's last-seen time moves all the same and the transition
-    /// is left to its next heartbeat: counted in `verdicts_postponed`, never lost.
+    /// Takes heartbeats whose senders are not known: see [`Self::on_heartbeats_of`].
     ///
     /// # Panics
     /// If time goes back.
@@ -146,9 +148,26 @@ impl Engine {
         received_at: Timestamp,
         verdicts: &mut Verdicts,
     ) {
+        self.on_heartbeats_of(heartbeats, &Senders::unknown(), received_at, verdicts);
+    }
+
+    /// Takes heartbeats that were all received at `received_at`. Their senders are evidence, if two speak for one node.
+    ///
+    /// When `verdicts` has no room for a transition, the node's last-seen time moves all the same and the transition
+    /// is left to its next heartbeat: counted in `verdicts_postponed`, never lost.
+    ///
+    /// # Panics
+    /// If time goes back.
+    pub fn on_heartbeats_of(
+        &mut self,
+        heartbeats: &[Heartbeat],
+        senders: &Senders,
+        received_at: Timestamp,
+        verdicts: &mut Verdicts,
+    ) {
         self.advance_now(received_at);
-        for piece in heartbeats.chunks(heartbeat::PIECE) {
-            self.take_heartbeats(piece, verdicts);
+        for (index, piece) in heartbeats.chunks(heartbeat::PIECE).enumerate() {
+            self.take_heartbeats(piece, (senders, index * heartbeat::PIECE), verdicts);
         }
     }
 

@@ -74,6 +74,24 @@ pub const MAINTENANCE_MAX: Duration = Duration::from_hours(30 * 24);
 /// Operators' orders for nodes of one shard that wait until the node is known. More are refused.
 pub const MAINTENANCE_ORDERS_WAITING_MAX: usize = 65_536;
 
+/// Nodes of one shard in whose name somebody else may speak, and who are watched for it. No more are.
+pub const RIVALS_MAX: usize = 1_024;
+
+/// Heartbeats of somebody else in a node's name that are a conflict.
+pub const RIVAL_HEARTBEATS: u32 = 3;
+
+/// Shortest time between the first of them and the last: longer than a network keeps the datagrams of the run before.
+pub const RIVAL_SPAN: Duration = Duration::from_secs(10);
+
+/// Longest time between two of them, or three intervals if that is longer; after it they are counted anew.
+pub const RIVAL_PATIENCE: Duration = Duration::from_secs(120);
+
+/// Shortest time between two verdicts on the same conflict.
+pub const RIVAL_REPEAT: Duration = Duration::from_hours(1);
+
+/// What is further behind than that, by sequence and interval, is no duplicate and not late.
+pub const ECHO_AGE_MAX: Duration = Duration::from_secs(30);
+
 /// Suspect nodes whose answers to a probe are kept at most. Answers of more nodes change nothing and are counted.
 pub const PROBE_ANSWERS_KEPT_MAX: usize = 4_096;
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use pulsegate_codec::{DepartureReason, Incarnation, NodeDescriptor, NodeId, Sequence};
+use pulsegate_codec::{DepartureReason, Incarnation, NodeDescriptor, NodeId, SenderId, Sequence};
 
 use crate::detector::ProfileIndex;
 use crate::time::{Duration, Timestamp};
@@ -83,6 +83,12 @@ pub enum VerdictKind {
         /// Whether an operator had begun it.
         by_operator: bool,
     },
+    /// Two sources speak in its name at the same time.
+    Conflict {
+        /// Who sends for the run that counts, and for the other, as far as that is known. The same sender twice is a
+        /// copy that calls itself the same.
+        senders: [Option<SenderId>; 2],
+    },
     /// It moves on, or nothing is pending any more.
     Progressing {
         /// Its counter of work done.
@@ -104,6 +110,7 @@ impl VerdictKind {
                 | Self::Progressing { .. }
                 | Self::MaintenanceStarted { .. }
                 | Self::MaintenanceEnded { .. }
+                | Self::Conflict { .. }
         )
     }
 
@@ -122,6 +129,7 @@ impl VerdictKind {
             Self::Healthy => "healthy",
             Self::MaintenanceStarted { .. } => "maintenance_started",
             Self::MaintenanceEnded { .. } => "maintenance_ended",
+            Self::Conflict { .. } => "conflict",
             Self::Stalled { .. } => "stalled",
             Self::Progressing { .. } => "progressing",
         }

@@ -1,9 +1,11 @@
 //! States beside alive and failed, against the real program.
 
+use std::time::Duration;
+
 use pulsegate_codec::event::{Event, EventType};
 use serde_json::{Value, json};
 
-use crate::harness::{FAST, Gateway, Relay, eventually};
+use crate::harness::{FAST, Gateway, Relay, eventually, pause};
 
 const JSON: &str = "Content-Type: application/json\r\n";
 
@@ -115,4 +117,31 @@ fn a_wrong_order_for_maintenance_is_refused_in_words() {
     }
     assert_eq!(gateway.request("POST", "/v1/maintenance", "", r#"{"nodes": ["a"], "seconds": 1}"#).0, 415);
     assert_eq!(gateway.get("/v1/maintenance"), r#"{"maintenance":[]}"#);
+}
+
+/// Shows: a copy of a running node, started earlier, which beats beside it in two places is one `conflict` with both senders;
+/// the node is alive all the while and nothing else is told of it.
+#[test]
+fn a_copied_node_is_one_conflict_and_no_flap() {
+    let directory = tempfile::tempdir().unwrap();
+    let gateway = Gateway::start(directory.path(), FAST);
+    let (mut node, mut copy) = (Relay::new("here", &gateway), Relay::new("there", &gateway));
+    node.set_incarnation(2);
+    join(&gateway, &mut node, &["copied", "single"]);
+    let conflict = eventually("the conflict is told", || {
+        node.beat(&["copied", "single"]);
+        copy.introduce(&["copied"]);
+        told(&gateway, "copied").into_iter().find(|event| event.event_type == EventType::Conflict)
+    });
+    let senders =
+        ["here", "there"].map(|name| format!("{:016x}", pulsegate_codec::SenderId::from_name(name).0));
+    assert_eq!((conflict.sources, conflict.incarnation), (senders.to_vec(), Some(2)));
+    for _ in 0..50 {
+        node.beat(&["copied", "single"]);
+        copy.beat(&["copied"]);
+        pause(Duration::from_millis(20));
+    }
+    assert_eq!(types(&gateway, "copied"), [EventType::Joined, EventType::Conflict]);
+    assert_eq!(types(&gateway, "single"), [EventType::Joined]);
+    assert_eq!(gateway.metric("pulsegate_conflicts_total"), 1);
 }

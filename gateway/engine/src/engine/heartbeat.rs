@@ -10,6 +10,7 @@ use pulsegate_codec::{Heartbeat, Sequence};
 
 use super::{Cause, Engine};
 use crate::detector::Gap;
+use crate::senders::Senders;
 use crate::slot::SlotIndex;
 use crate::verdict::{NodeState, VerdictKind, Verdicts};
 
@@ -26,24 +27,38 @@ enum Novelty {
 }
 
 impl Engine {
-    pub(super) fn take_heartbeats(&mut self, piece: &[Heartbeat], verdicts: &mut Verdicts) {
+    /// `senders` are of the whole batch, of which the piece begins at `position`.
+    pub(super) fn take_heartbeats(
+        &mut self,
+        piece: &[Heartbeat],
+        (senders, position): (&Senders, usize),
+        verdicts: &mut Verdicts,
+    ) {
         for (found, heartbeat) in self.found.iter_mut().zip(piece) {
             *found = self.registry.find(heartbeat.node_id);
         }
         for (index, heartbeat) in piece.iter().enumerate() {
+            let source = (senders, position + index);
             match self.found[index] {
-                Some(slot) => self.take_heartbeat(slot, heartbeat, verdicts),
-                None => self.take_heartbeat_of_unknown(heartbeat, verdicts),
+                Some(slot) => self.take_heartbeat(slot, heartbeat, source, verdicts),
+                None => self.take_heartbeat_of_unknown(heartbeat, source, verdicts),
             }
         }
     }
 
     #[inline]
-    fn take_heartbeat(&mut self, slot: SlotIndex, heartbeat: &Heartbeat, verdicts: &mut Verdicts) {
+    fn take_heartbeat(
+        &mut self,
+        slot: SlotIndex,
+        heartbeat: &Heartbeat,
+        (senders, position): (&Senders, usize),
+        verdicts: &mut Verdicts,
+    ) {
         let node = self.registry.node_mut(slot);
         let novelty = if heartbeat.incarnation == node.incarnation {
             if heartbeat.sequence != Sequence::UNCOUNTED && heartbeat.sequence <= node.sequence {
                 self.counters.heartbeats_stale += 1;
+                self.note_refused(slot, heartbeat, senders.of(position), verdicts);
                 return;
             }
             Novelty::SameRun
@@ -51,9 +66,13 @@ impl Engine {
             Novelty::LaterRun
         } else {
             self.counters.heartbeats_of_older_incarnation += 1;
+            self.note_refused(slot, heartbeat, senders.of(position), verdicts);
             return;
         };
         self.counters.heartbeats_accepted += 1;
+        if self.rivals.seek() {
+            self.note_sender(heartbeat.node_id, senders.of(position));
+        }
         let state = self.registry.state(slot).expect("the lookup found a known node");
         if state == NodeState::Alive && novelty == Novelty::SameRun {
             // Almost every heartbeat ends here, with one record written, or two where something is learnt.
@@ -132,10 +151,15 @@ impl Engine {
     }
 
     #[cold]
-    fn take_heartbeat_of_unknown(&mut self, heartbeat: &Heartbeat, verdicts: &mut Verdicts) {
+    fn take_heartbeat_of_unknown(
+        &mut self,
+        heartbeat: &Heartbeat,
+        source: (&Senders, usize),
+        verdicts: &mut Verdicts,
+    ) {
         // The same node may stand twice in a piece and be known since its first heartbeat.
         if let Some(slot) = self.registry.find(heartbeat.node_id) {
-            self.take_heartbeat(slot, heartbeat, verdicts);
+            self.take_heartbeat(slot, heartbeat, source, verdicts);
             return;
         }
         let Some(slot) = self.registry.insert(heartbeat.node_id) else {

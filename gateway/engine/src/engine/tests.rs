@@ -6,6 +6,7 @@ use super::*;
 use crate::detector::Profiles;
 
 mod conditions;
+mod conflicts;
 mod deadlines;
 mod departures;
 mod learning;

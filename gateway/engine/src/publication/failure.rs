@@ -157,6 +157,7 @@ const fn ends_silence(kind: VerdictKind) -> bool {
         | VerdictKind::Stalled { .. }
         | VerdictKind::MaintenanceStarted { .. }
         | VerdictKind::MaintenanceEnded { .. }
+        | VerdictKind::Conflict { .. }
         | VerdictKind::Progressing { .. } => false,
     }
 }

@@ -33,6 +33,7 @@ impl View {
             | VerdictKind::Stalled { .. }
             | VerdictKind::MaintenanceStarted { .. }
             | VerdictKind::MaintenanceEnded { .. }
+            | VerdictKind::Conflict { .. }
             | VerdictKind::Progressing { .. } => Some(verdict.previous),
         };
         Self { state, incarnation: verdict.incarnation }

@@ -21,6 +21,7 @@
 
 mod agreement;
 mod conditions;
+mod conflicts;
 mod doubt;
 mod fleet;
 mod known;

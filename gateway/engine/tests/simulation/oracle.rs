@@ -18,6 +18,7 @@ use pulsegate_engine::verdict::NodeFacts;
 use pulsegate_engine::{EngineConfig, NodeState, Timestamp, Verdict, VerdictKind};
 
 use crate::agreement::{assert_agree, leeway};
+use crate::conflicts::Claims;
 use crate::known::Known;
 use crate::naive_detector::{self, Lesson, Naive};
 use crate::protection;
@@ -55,6 +56,8 @@ pub(crate) struct Oracle {
     pub(crate) waiting: VecDeque<Departure>,
     /// Operators' orders for nodes that the world has not heard of, and until when they hold.
     pub(crate) orders: BTreeMap<NodeId, u64>,
+    /// What was said in nodes' names by somebody else, perhaps.
+    pub(crate) claims: BTreeMap<NodeId, Claims>,
     pub(crate) counted: Counted,
 }
 
@@ -71,6 +74,7 @@ impl Oracle {
             nodes,
             waiting,
             orders: BTreeMap::new(),
+            claims: BTreeMap::new(),
             counted,
         }
     }
@@ -91,12 +95,12 @@ impl Oracle {
         };
         if incarnation < known.incarnation {
             self.counted.heartbeats_of_older_incarnation += 1;
-            return None;
+            return self.refused(heartbeat, now, has_room);
         }
         let same_run = incarnation == known.incarnation;
         if same_run && sequence != 0 && sequence <= known.sequence {
             self.counted.heartbeats_stale += 1;
-            return None;
+            return self.refused(heartbeat, now, has_room);
         }
         self.counted.heartbeats_accepted += 1;
         let kind = match known.state {
