@@ -88,6 +88,11 @@ impl Announcer {
 
     fn node_event(&mut self, node: &NodeEvent, wall: WallOffset) -> Event {
         let mut event = self.node(node.shard, &node.verdict, wall);
+        if node.saying != Saying::Verdict {
+            // The verdict may be one that was not told: what is said of it moves the node nowhere.
+            event.state = Some(node.verdict.previous.label().into());
+            (event.reason, event.expected_return_ms) = (None, None);
+        }
         match node.saying {
             Saying::Verdict => {}
             Saying::Flapping { flaps } => {
@@ -332,6 +337,21 @@ mod tests {
         let started = announcer.gateway(EventType::GatewayStarted, 5);
         let next = announcer.node(0, &verdict(VerdictKind::Recovered), WALL);
         assert_eq!((started.gateway_sequence, next.gateway_sequence), (1, 2));
+    }
+
+    #[test]
+    fn flapping_and_steady_keep_the_state_that_was_told() {
+        let left = VerdictKind::Left { reason: DepartureReason::Shutdown, expected_return_ms: 7 };
+        for untold in [VerdictKind::Failed, VerdictKind::Recovered, VerdictKind::Forgotten, left] {
+            for saying in [Saying::Flapping { flaps: 4 }, Saying::Steady { flaps: 4, damped: 3 }] {
+                let verdict = Verdict { previous: NodeState::Alive, ..verdict(untold) };
+                let (cause, held) = (None, Duration::ZERO);
+                let node = Published::Node(NodeEvent { shard: 0, verdict, saying, cause, held });
+                let event = announcer().published(&node, WALL);
+                assert_eq!((event.state.as_deref(), event.reason), (Some("alive"), None), "{untold:?}");
+                assert_eq!((event.flap_count, event.expected_return_ms), (Some(4), None));
+            }
+        }
     }
 
     #[test]

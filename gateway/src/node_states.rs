@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use bytes::Bytes;
-use pulsegate_codec::event::{Event, EventType};
+use pulsegate_codec::event::{Event, EventType, ValueFormat};
 use pulsegate_stream::{EventLog, FileError, LogError, LogReader, Maintained, Record};
 
 use crate::publisher::EVENTS_PER_COMMIT_MAX;
@@ -28,6 +28,10 @@ const CATCH_UP_EVENTS_MAX: u64 = 2 * EVENTS_PER_COMMIT_MAX as u64;
 #[derive(Debug)]
 pub struct NodeStates {
     log: EventLog,
+    format: ValueFormat,
+    /// Nodes that were told to be flapping and not yet to be steady, with their count of flaps: at most as many as damping
+    /// holds. A start forgets them, as damping does.
+    flapping: HashMap<String, u32>,
     /// States of the turn; reused.
     records: Vec<Record>,
 }
@@ -35,13 +39,30 @@ pub struct NodeStates {
 impl NodeStates {
     /// A writer with nothing to write.
     #[must_use]
-    pub const fn new(log: EventLog) -> Self {
-        Self { log, records: Vec::new() }
+    pub fn new(log: EventLog, format: ValueFormat) -> Self {
+        Self { log, format, flapping: HashMap::new(), records: Vec::new() }
     }
 
-    /// Keeps the state that this event tells of, if it does; `record` is the event as a record.
+    /// Keeps the state that this event tells of, if it does; `record` is the event as a record. While a node flaps, each
+    /// of its states says so.
     pub fn gather(&mut self, event: &Event, record: &Record) {
-        self.records.extend(state_record(event, record));
+        match event.event_type {
+            EventType::Flapping => {
+                self.flapping.insert(event.node.clone(), event.flap_count.unwrap_or_default());
+            }
+            EventType::Steady | EventType::Forgotten => {
+                self.flapping.remove(&event.node);
+            }
+            _ => {}
+        }
+        let flaps = self.flapping.get(&event.node).copied().filter(|_| event.flap_count.is_none());
+        if let Some(flaps) = flaps {
+            let event = Event { flap_count: Some(flaps), ..event.clone() };
+            let record = Record::from(event.to_record(self.format));
+            self.records.extend(state_record(&event, &record));
+        } else {
+            self.records.extend(state_record(event, record));
+        }
     }
 
     /// Writes what was gathered. What is refused is kept for the next try.

@@ -74,7 +74,7 @@ pub(super) async fn serve(
     let (offsets, damage) = kafka::open_offsets(config, storage, &logs.damage).await?;
     let topics = logs.topics();
     let form = (logs.sync, config.stream.values);
-    let logs = (logs.events, NodeStates::new(logs.nodes));
+    let logs = (logs.events, NodeStates::new(logs.nodes, config.stream.values));
     let (desk_of_operators, asks) = operator::desk();
     let maintenance = Arc::new(MaintenanceDesk::open(&config.data_dir, shards.mailboxes(), clock).await?);
     let verdicts_and_asks = (shards.outboxes(), asks);

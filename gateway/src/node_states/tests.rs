@@ -1,6 +1,6 @@
 //! Which events tell a state, and what a start makes up for.
 
-use pulsegate_codec::event::{EventId, ValueFormat};
+use pulsegate_codec::event::EventId;
 use pulsegate_stream::{LogConfig, Storage};
 
 use super::*;
@@ -41,6 +41,28 @@ fn states_are_told_once_a_node_event_and_forgotten_nodes_by_a_record_without_a_v
     assert_eq!(state_record(&started, &record(&started)), None);
 }
 
+/// Goal: what happens to a flapping node beside its flaps does not hide that it flaps; when it is steady, no state says so.
+#[test]
+fn states_of_a_flapping_node_say_that_it_flaps() {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let mut states =
+        NodeStates::new(runtime.block_on(open(directory.path(), NODES_TOPIC)), ValueFormat::Json);
+    let told = [
+        (EventType::Degraded, None, None),
+        (EventType::Flapping, Some(4), Some(4)),
+        (EventType::Degraded, None, Some(4)),
+        (EventType::Steady, Some(9), Some(9)),
+        (EventType::Healthy, None, None),
+    ];
+    for ((event_type, flap_count, expected), sequence) in told.into_iter().zip(1..) {
+        let event = Event { flap_count, ..event(event_type, "a", sequence) };
+        states.gather(&event, &record(&event));
+        let state = Event::from_json(states.records.pop().unwrap().value.as_deref().unwrap()).unwrap();
+        assert_eq!(state, Event { flap_count: expected, ..event });
+    }
+}
+
 /// Goal: whatever part of the last states a crash has lost, a start writes just that part. Method: all events are in
 /// the log; for each length the states of the first so many; after the catching up there is each state once.
 #[test]
@@ -57,7 +79,7 @@ fn missing_states_are_made_up_for_once() {
         runtime.block_on(async {
             let mut events = open(directory.path(), EVENTS_TOPIC).await;
             events.append(&records).await.unwrap();
-            let mut states = NodeStates::new(open(directory.path(), NODES_TOPIC).await);
+            let mut states = NodeStates::new(open(directory.path(), NODES_TOPIC).await, ValueFormat::Json);
             told[..written].iter().zip(&records).for_each(|(event, record)| states.gather(event, record));
             states.commit().await.unwrap();
             // A partition without any state is read from the start.
