@@ -2,15 +2,16 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use pulsegate::data_dir::stream_dir;
-use pulsegate::gateway::EVENTS_TOPIC;
+use pulsegate::gateway::{EVENTS_TOPIC, NODES_TOPIC};
 use pulsegate_loadgen::RunOptions;
-use pulsegate_stream::LogReader;
+use pulsegate_stream::{Cleanup, EventLog, LogConfig, LogReader, Storage};
 use tempfile::TempDir;
 
 use crate::client::Client;
-use crate::harness::{Gateway, eventually};
+use crate::harness::{Gateway, eventually, pause};
 
 /// Partitions of the topic: more than the members of any group here.
 pub const PARTITIONS: u32 = 3;
@@ -36,6 +37,63 @@ pub struct PreparedLog {
     directory: TempDir,
 }
 
+/// The states of the nodes of that fleet, compacted, with no gateway on them.
+pub struct CompactedStates {
+    /// The segments, oldest first.
+    pub files: Vec<PathBuf>,
+    /// Records that compaction took out.
+    pub records_removed: u64,
+    _directory: TempDir,
+}
+
+impl CompactedStates {
+    /// Compacts a copy of the log, as a gateway does by and by.
+    pub fn make() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        copy(prepared(), directory.path());
+        let config = LogConfig {
+            segment_bytes: 1_048_576,
+            retention_bytes: 0,
+            cleanup: Cleanup::Compact,
+            ..LogConfig::new(NODES_TOPIC, PARTITIONS)
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let records_removed = runtime.block_on(async {
+            let stream = stream_dir(directory.path());
+            let (mut log, _) = EventLog::open(&stream, config, Storage::Tokio).await.unwrap();
+            let (mut removed, mut at_rest) = (0, 0);
+            // A pass at a time, so each partition has had its turn when nothing comes for a while.
+            while at_rest < 20 {
+                // By the time of the records tombstones are young: they stay.
+                let maintained = log.maintain(0).await;
+                assert!(maintained.iter().all(|partition| partition.failure.is_none()), "{maintained:?}");
+                let now: u64 = maintained.iter().map(|partition| partition.records_compacted).sum();
+                (removed, at_rest) = (removed + now, if now == 0 { at_rest + 1 } else { 0 });
+                pause(Duration::from_millis(20));
+            }
+            removed
+        });
+        let files = segment_files(directory.path(), |name| name.starts_with(NODES_TOPIC));
+        Self { files, records_removed, _directory: directory }
+    }
+}
+
+fn prepared() -> &'static Path {
+    static PREPARED: OnceLock<TempDir> = OnceLock::new();
+    PREPARED.get_or_init(prepare).path()
+}
+
+/// The segments of these partitions.
+fn segment_files(data_dir: &Path, is_wanted: impl Fn(&str) -> bool) -> Vec<PathBuf> {
+    let entries = |folder: &Path| std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let name = |path: &Path| path.file_name().unwrap().to_str().unwrap().to_owned();
+    let partitions = entries(&stream_dir(data_dir)).filter(|path| path.is_dir() && is_wanted(&name(path)));
+    let mut files: Vec<_> = partitions.flat_map(|partition| entries(&partition)).collect();
+    files.retain(|file| file.extension().is_some_and(|extension| extension == "log"));
+    files.sort();
+    files
+}
+
 impl PreparedLog {
     /// Starts a gateway on a copy of the log.
     pub fn open() -> Self {
@@ -44,10 +102,8 @@ impl PreparedLog {
 
     /// The same with these further settings (TOML).
     pub fn open_with(settings: &str) -> Self {
-        static PREPARED: OnceLock<TempDir> = OnceLock::new();
-        let prepared = PREPARED.get_or_init(prepare);
         let directory = tempfile::tempdir().unwrap();
-        copy(prepared.path(), directory.path());
+        copy(prepared(), directory.path());
         let gateway = Gateway::start(directory.path(), &format!("{SETTINGS}{settings}"));
         let expected = records(directory.path());
         assert!(expected.len() > 7_500, "the fleet left only {} events", expected.len());
@@ -56,12 +112,7 @@ impl PreparedLog {
 
     /// The files of all partitions of all topics.
     pub fn segment_files(&self) -> Vec<PathBuf> {
-        let entries = |folder: &Path| std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-        let partitions = entries(&stream_dir(self.directory.path())).filter(|path| path.is_dir());
-        let mut files: Vec<_> = partitions.flat_map(|partition| entries(&partition)).collect();
-        files.retain(|file| file.extension().is_some_and(|extension| extension == "log"));
-        files.sort();
-        files
+        segment_files(self.directory.path(), |_| true)
     }
 
     /// Goal: in each partition exactly the records of the log, each once and in order. As the key decides the
