@@ -161,8 +161,9 @@ fn slow_readers(target: &Target<'_>) {
 fn slow_readers_of_groups(target: &Target<'_>) {
     let before = target.ended("starved");
     let mut leader = connect(source(5), target.kafka, None);
-    make_large_group(&mut leader);
-    let describe = frame(15, 0, 1, &[&1_i32.to_be_bytes()[..], &string("large")].concat()).repeat(4);
+    let group = string(&format!("large-{}", target.seed));
+    make_large_group(&mut leader, &group);
+    let describe = frame(15, 0, 1, &[&1_i32.to_be_bytes()[..], &group].concat()).repeat(4);
     let mut crowd = Vec::new();
     for _ in 0..CROWD {
         let mut stream = connect(source(6), target.kafka, Some(4_096));
@@ -174,11 +175,11 @@ fn slow_readers_of_groups(target: &Target<'_>) {
 }
 
 /// Joins and syncs as the only member, with as large an assignment as a request can carry.
-fn make_large_group(leader: &mut TcpStream) {
-    let member = member_of(leader);
+fn make_large_group(leader: &mut TcpStream, group: &[u8]) {
+    let member = member_of(leader, group);
     let assignment = bytes(&vec![b'a'; limits::FRAME_BYTES_MAX * 3 / 4]);
     let sync = [
-        string("large"),
+        group.to_vec(),
         1_i32.to_be_bytes().to_vec(),
         member.clone(),
         1_i32.to_be_bytes().to_vec(),
@@ -191,10 +192,9 @@ fn make_large_group(leader: &mut TcpStream) {
 }
 
 /// The encoded id of the only member, as it joins (v0).
-fn member_of(leader: &mut TcpStream) -> Vec<u8> {
+fn member_of(leader: &mut TcpStream, group: &[u8]) -> Vec<u8> {
     let protocols = [&1_i32.to_be_bytes()[..], &string("range"), &bytes(b"m")].concat();
-    let join =
-        [string("large"), 30_000_i32.to_be_bytes().to_vec(), string(""), string("consumer"), protocols];
+    let join = [group.to_vec(), 30_000_i32.to_be_bytes().to_vec(), string(""), string("consumer"), protocols];
     leader.write_all(&frame(11, 0, 1, &join.concat())).unwrap();
     let answer = response(leader).unwrap();
     assert_eq!(answer[4..10], [0, 0, 0, 0, 0, 1], "the first generation: {answer:?}");
