@@ -92,6 +92,10 @@ fn hostile_clients_harm_nobody_but_themselves() {
             }
             let begin = Clock::new().now();
             (attack.run)(&target);
+            eventually("the attackers are gone", || {
+                let connections = gateway.metric("pulsegate_kafka_connections");
+                (connections <= attacks::CONNECTIONS_OF_OTHERS_MAX as u64).then_some(())
+            });
             let peak = memory.take_peak();
             println!(
                 "{} for {:?}: at most {} KiB resident, {} KiB allowed",

@@ -41,8 +41,11 @@ pub const ALL: [Attack; 7] = [
     Attack { name: "waves of connections", run: waves_of_connections, memory_bytes: 0 },
 ];
 
-/// Connections of an attack that wants all that there are, but for a few.
-const CROWD: usize = limits::CONNECTIONS_MAX - 8;
+/// Connections of an attack that wants all that there are, but for those of the bystanders and of the slow requests: it
+/// is not to displace its own.
+const CROWD: usize = limits::CONNECTIONS_MAX - CONNECTIONS_OF_OTHERS_MAX;
+/// What others have meanwhile.
+pub const CONNECTIONS_OF_OTHERS_MAX: usize = 30;
 /// Of them, those that must have been given up for others before the attack is over: more than hold memory at a time.
 const GIVEN_UP_MIN: u64 = 80;
 const RANDOM_FRAMES: usize = 2_000;
