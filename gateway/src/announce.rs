@@ -8,7 +8,7 @@ use pulsegate_engine::detector::Method;
 use pulsegate_engine::publication::{
     CauseId, GroupEvent, GuardChange, GuardEvent, GuardScope, NodeEvent, Published, Saying,
 };
-use pulsegate_engine::{NodeState, Profiles, Verdict, VerdictKind};
+use pulsegate_engine::{NodeState, Profiles, SecondOpinion, Verdict, VerdictKind};
 
 use crate::ailments::Ailment;
 use crate::gateway::LogDamage;
@@ -211,6 +211,10 @@ impl Announcer {
         {
             event.reason = Some(if by_operator { "operator" } else { "goodbye" }.into());
         }
+        event.probe = evidence.second_opinion.map(|opinion| match opinion {
+            SecondOpinion::Answered => "answered".into(),
+            SecondOpinion::Silent => "silent".into(),
+        });
         if let VerdictKind::Conflict { senders: [ours, theirs] } = verdict.kind {
             let theirs = theirs.filter(|_| theirs != ours);
             event.sources =
@@ -296,6 +300,7 @@ mod tests {
             event_sequence: 3,
             decided_at: Timestamp::from_milliseconds(9_008),
             evidence: Evidence {
+                second_opinion: None,
                 last_seen: Timestamp::from_milliseconds(4_000),
                 deadline: Some(Timestamp::from_milliseconds(9_000)),
                 interval_ms: 1_000,

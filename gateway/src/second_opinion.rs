@@ -100,22 +100,29 @@ impl Inquiries {
     }
 
     /// The node fell silent and will be called failed at `failed_deadline`: it is to be asked, first of all now. Each
-    /// answer gives it `patience` more, in which it is asked again.
-    pub fn begin(&mut self, node_id: NodeId, now: Timestamp, failed_deadline: Timestamp, patience: Duration) {
+    /// answer gives it `patience` more, in which it is asked again. False if it cannot be asked.
+    pub fn begin(
+        &mut self,
+        node_id: NodeId,
+        now: Timestamp,
+        failed_deadline: Timestamp,
+        patience: Duration,
+    ) -> bool {
         self.end(node_id);
         let Some(&address) = self.addresses.get(&node_id) else {
             self.counters.skipped_without_address += 1;
-            return;
+            return false;
         };
         if self.open.len() >= INQUIRIES_OPEN_MAX {
             self.counters.skipped_for_load += 1;
-            return;
+            return false;
         }
         let wait = failed_deadline.since(now) / (TRIES_MAX + 1);
         self.ask_from(
             node_id,
             Inquiry { address, nonce: 0, tries_left: TRIES_MAX, next_at: now, wait, patience },
         );
+        true
     }
 
     /// Opens an inquiry with a nonce of its own.

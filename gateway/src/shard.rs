@@ -198,6 +198,7 @@ impl Shard {
                 Parcel::Heartbeat(..) => unreachable!("taken above"),
                 Parcel::ProbeAnswer(request) => {
                     if self.engine.on_probe_answer(request.node_id, now) {
+                        self.asking.note_answer(request.node_id);
                         self.asking.probe_again(*request);
                     }
                 }
@@ -225,8 +226,10 @@ impl Shard {
 
     fn on_pong(&mut self, payload: &[u8], received_at: Timestamp) {
         let inquiries = self.asking.inquiries.as_mut();
-        if let Some(node_id) = inquiries.and_then(|inquiries| inquiries.on_pong(payload, received_at)) {
-            self.engine.on_probe_answer(node_id, received_at);
+        if let Some(node_id) = inquiries.and_then(|inquiries| inquiries.on_pong(payload, received_at))
+            && self.engine.on_probe_answer(node_id, received_at)
+        {
+            self.asking.note_answer(node_id);
         }
     }
 
@@ -254,8 +257,11 @@ impl Shard {
         self.asking.take_due(now)
     }
 
-    /// Lets the second opinion see the verdicts that are new.
+    /// Lets the second opinion see the verdicts that are new, and say what it knows.
     pub fn consider_verdicts(&mut self, now: Timestamp) {
+        for (node_id, kind, evidence) in self.verdicts.evidence_mut(self.asked_for) {
+            evidence.second_opinion = self.asking.opinion_on(node_id, kind);
+        }
         for verdict in &self.verdicts.as_slice()[self.asked_for..] {
             self.asking.on_verdict(verdict, now);
         }

@@ -352,6 +352,7 @@ impl Engine {
             event_sequence,
             decided_at: self.now,
             evidence: Evidence {
+                second_opinion: None,
                 last_seen: node.last_seen,
                 deadline: cause.deadline,
                 interval_ms,

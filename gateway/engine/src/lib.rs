@@ -33,4 +33,4 @@ pub use engine::{Engine, NodeView, Ordered};
 pub use publication::Publication;
 pub use senders::Senders;
 pub use time::{Duration, Timestamp};
-pub use verdict::{Evidence, NodeState, Terms, Verdict, VerdictKind, Verdicts};
+pub use verdict::{Evidence, NodeState, SecondOpinion, Terms, Verdict, VerdictKind, Verdicts};

@@ -174,6 +174,17 @@ pub struct Evidence {
     pub intervals_missed: u32,
     /// How long the node might be silent, and why so long.
     pub terms: Terms,
+    /// What the node said when it was asked in this silence; `None` if nobody had asked it. For whoever asks to fill in.
+    pub second_opinion: Option<SecondOpinion>,
+}
+
+/// What became of asking a silent node itself.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum SecondOpinion {
+    /// It answered, at least once.
+    Answered,
+    /// It has not.
+    Silent,
 }
 
 /// On which terms a node was judged.
@@ -265,6 +276,14 @@ impl Verdicts {
     #[must_use]
     pub fn as_slice(&self) -> &[Verdict] {
         &self.items
+    }
+
+    /// The evidence of the verdicts from this position on, with their node and kind, for whoever knows more.
+    pub fn evidence_mut(
+        &mut self,
+        from: usize,
+    ) -> impl Iterator<Item = (NodeId, VerdictKind, &mut Evidence)> {
+        self.items[from..].iter_mut().map(|verdict| (verdict.node_id, verdict.kind, &mut verdict.evidence))
     }
 
     /// Takes the oldest `count` verdicts out, oldest first.

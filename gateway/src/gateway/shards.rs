@@ -248,6 +248,7 @@ fn asking(config: &Config, desk: &ProbeDesk) -> Asking {
         inquiries: (config.probe.ping || probes).then(|| Inquiries::new(addresses_max)),
         pings: config.probe.ping,
         desk: probes.then(|| desk.clone()),
+        ..Asking::default()
     }
 }
 

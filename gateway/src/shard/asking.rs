@@ -1,8 +1,10 @@
 //! Between the engine's verdicts and the second opinion: who is to be asked, and who no longer.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 
-use pulsegate_engine::{Duration, Timestamp, Verdict, VerdictKind};
+use pulsegate_codec::NodeId;
+use pulsegate_engine::{Duration, SecondOpinion, Timestamp, Verdict, VerdictKind};
 
 use crate::prober::{ProbeDesk, ProbeRequest, ProbeTarget};
 use crate::second_opinion::{Inquiries, InquiryCounters, Question};
@@ -16,7 +18,12 @@ pub struct Asking {
     pub pings: bool,
     /// By what their descriptors name.
     pub desk: Option<ProbeDesk>,
+    /// Of nodes that are asked in their present silence: whether they have answered.
+    pub opinions: HashMap<NodeId, SecondOpinion>,
 }
+
+/// Nodes whose answers are remembered as evidence at most; of more, events do not say what they answered.
+const OPINIONS_MAX: usize = 4_096;
 
 impl Asking {
     pub(super) fn on_verdict(&mut self, verdict: &Verdict, now: Timestamp) {
@@ -40,13 +47,15 @@ impl Asking {
         let deadline = verdict.evidence.last_seen + terms.failed_timeout;
         let patience = terms.failed_timeout.saturating_sub(terms.suspect_timeout);
         let Some(inquiries) = &mut self.inquiries else { return };
+        let mut is_asked = false;
         if self.pings {
-            inquiries.begin(verdict.node_id, now, deadline, patience);
+            is_asked = inquiries.begin(verdict.node_id, now, deadline, patience);
         }
         let source = inquiries.address(verdict.node_id);
         if let (Some(desk), Some(facts), Some(source)) = (&self.desk, &verdict.facts, source)
             && let Some(target) = ProbeTarget::parse(&facts.probe)
         {
+            is_asked = true;
             desk.post(ProbeRequest {
                 node_id: verdict.node_id,
                 target,
@@ -56,6 +65,26 @@ impl Asking {
                 first_wait: Duration::ZERO,
             });
         }
+        if is_asked && self.opinions.len() < OPINIONS_MAX {
+            self.opinions.insert(verdict.node_id, SecondOpinion::Silent);
+        }
+    }
+
+    /// The engine took an answer of this node.
+    pub(super) fn note_answer(&mut self, node_id: NodeId) {
+        if let Some(opinion) = self.opinions.get_mut(&node_id) {
+            *opinion = SecondOpinion::Answered;
+        }
+    }
+
+    /// What a node said in the silence that this verdict ends.
+    pub(super) fn opinion_on(&mut self, node_id: NodeId, kind: VerdictKind) -> Option<SecondOpinion> {
+        if kind == VerdictKind::Suspected || kind.is_condition() {
+            return None;
+        }
+        let opinion = self.opinions.remove(&node_id)?;
+        matches!(kind, VerdictKind::Failed | VerdictKind::Recovered | VerdictKind::Restarted)
+            .then_some(opinion)
     }
 
     /// The answer gave the node more time: it is asked again in that time.
@@ -65,7 +94,7 @@ impl Asking {
         }
     }
 
-    pub(super) fn on_descriptor(&mut self, node_id: pulsegate_codec::NodeId, source: Option<SocketAddr>) {
+    pub(super) fn on_descriptor(&mut self, node_id: NodeId, source: Option<SocketAddr>) {
         if let (Some(inquiries), Some(source)) = (&mut self.inquiries, source) {
             inquiries.on_descriptor(node_id, source);
         }

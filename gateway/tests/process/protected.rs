@@ -3,7 +3,7 @@
 use std::process::Command;
 use std::time::Duration;
 
-use pulsegate_codec::event::EventType;
+use pulsegate_codec::event::{Event, EventType};
 use pulsegate_loadgen::RunOptions;
 use pulsegate_loadgen::faults::{Amount, FaultOptions};
 
@@ -33,6 +33,15 @@ fn a_node_that_answers_when_asked_is_suspect_and_never_failed() {
     assert!(report.is_clean(), "{report}");
     assert_eq!((report.failures_reported, report.recoveries_reported), (40, 40), "{report}");
     assert!(report.events.pings_answered >= 20, "{report}");
+    // The events say so: who failed was silent when asked, and those who were suspected wrongly had answered.
+    let events = gateway.events();
+    let with = |event_type: EventType, probe: &str| {
+        let is_such =
+            |event: &&Event| event.event_type == event_type && event.probe.as_deref() == Some(probe);
+        events.iter().filter(is_such).count()
+    };
+    assert_eq!((with(EventType::Failed, "silent"), with(EventType::Failed, "answered")), (40, 0));
+    assert_eq!(with(EventType::Recovered, "answered"), 20);
 }
 
 /// Goal: while the port that a silent node named takes connections the node stays suspect, answer after answer, also where
@@ -55,6 +64,8 @@ fn a_node_whose_probe_is_answered_stays_suspect_until_it_is_not() {
     assert_eq!(count(&EventType::Failed), 0, "{:?}", gateway.events());
     drop(port);
     eventually("the node has failed", || (count(&EventType::Failed) == 1).then_some(()));
+    let failed = gateway.events().into_iter().find(|event| event.event_type == EventType::Failed);
+    assert_eq!(failed.unwrap().probe.as_deref(), Some("answered"), "at first");
     assert!(gateway.get("/metrics").contains("pulsegate_probes_total{outcome=\"answered\"}"));
 }
 

@@ -88,6 +88,7 @@ impl Scene {
             event_sequence: 0,
             decided_at: self.now,
             evidence: Evidence {
+                second_opinion: None,
                 last_seen: self.now,
                 deadline: None,
                 interval_ms: 1_000,

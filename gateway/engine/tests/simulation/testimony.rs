@@ -27,6 +27,7 @@ impl Oracle {
             event_sequence: after.verdicts,
             decided_at: Timestamp::from_nanoseconds(now),
             evidence: Evidence {
+                second_opinion: None,
                 last_seen: Timestamp::from_nanoseconds(before.last_seen),
                 deadline,
                 interval_ms: before.interval_ms,

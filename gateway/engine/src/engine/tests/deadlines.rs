@@ -165,6 +165,7 @@ fn evidence_says_what_led_to_the_verdict() {
     fixture.tick_at(7_205);
     let taken = fixture.taken();
     let expected = Evidence {
+        second_opinion: None,
         last_seen: Timestamp::ZERO,
         deadline: Some(Timestamp::from_milliseconds(3_000)),
         interval_ms: 1_000,
