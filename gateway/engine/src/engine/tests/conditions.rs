@@ -135,3 +135,18 @@ fn a_restart_a_pause_and_a_silence_begin_anew() {
     assert!(!fixture.engine.node(NodeId(1)).unwrap().is_stalled);
     assert_eq!(fixture.said().len(), 1, "restarted says it");
 }
+
+/// Shows: a fleet of which nobody declares progress takes no memory for it, whatever happens to it.
+#[test]
+fn who_declares_no_progress_pays_nothing_for_it() {
+    let mut fixture = Fixture::new().with_alive_node();
+    let before = fixture.engine.memory_bytes();
+    fixture.run_until(fixture.now_ms + 3_000);
+    fixture.beat(FIRST, 3);
+    fixture.beat(FIRST, 4);
+    let words: Vec<_> = fixture.said().into_iter().map(|(word, _)| word).collect();
+    assert_eq!(words, ["suspected", "recovered"]);
+    assert_eq!(fixture.engine.memory_bytes(), before);
+    fixture.work(1, 7, 3);
+    assert!(fixture.engine.memory_bytes().0 > before.0);
+}

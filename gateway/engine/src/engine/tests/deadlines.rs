@@ -158,6 +158,39 @@ fn a_descriptor_is_stored_when_it_changes_and_travels_with_verdicts() {
     assert_eq!((&*facts.name, &*facts.zone, facts.interval_ms), ("n", "z", 2_000));
 }
 
+/// Shows: a change of anything that a node tells of itself is a change, and saying it again is none.
+#[test]
+fn every_part_of_a_descriptor_counts() {
+    let mut fixture = Fixture::new();
+    fixture.beat_of(NodeId::from_name("n"), FIRST, 1);
+    let plain = NodeDescriptor {
+        name: "n",
+        zone: "z",
+        labels: vec![("rack", "1"), ("tier", "a")],
+        services: vec!["db", "web"],
+        ..NodeDescriptor::default()
+    };
+    let changed = [
+        NodeDescriptor { zone: "y", ..plain.clone() },
+        NodeDescriptor { labels: vec![("rack", "2"), ("tier", "a")], ..plain.clone() },
+        NodeDescriptor { labels: vec![("room", "1"), ("tier", "a")], ..plain.clone() },
+        NodeDescriptor { labels: vec![("rack", "1")], ..plain.clone() },
+        NodeDescriptor { services: vec!["db", "api"], ..plain.clone() },
+        NodeDescriptor { services: vec!["db"], ..plain.clone() },
+        NodeDescriptor { interval_ms: 2_000, ..plain.clone() },
+        NodeDescriptor { profile: "wan", ..plain.clone() },
+        NodeDescriptor { probe: "tcp://h:1", ..plain.clone() },
+    ];
+    let mut stored = 0;
+    for descriptor in changed.iter().flat_map(|changed| [&plain, changed]) {
+        for _ in 0..2 {
+            fixture.engine.on_descriptor(descriptor, fixture.now());
+        }
+        stored += 1;
+        assert_eq!(fixture.engine.counters().descriptors_stored, stored, "{descriptor:?}");
+    }
+}
+
 /// Shows: last seen, deadline, missed intervals, timeouts and what was learnt go with each verdict.
 #[test]
 fn evidence_says_what_led_to_the_verdict() {

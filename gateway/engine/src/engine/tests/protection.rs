@@ -1,6 +1,8 @@
 //! The gateway's own trouble, and the second opinion.
 
 use super::*;
+use crate::detector::Profile;
+use crate::limits::PROBE_ANSWERS_KEPT_MAX;
 
 /// Shows: after a stop of 10 s with live senders nobody fails but those who died, each with the time that it had left.
 #[test]
@@ -78,4 +80,63 @@ fn an_answer_counts_for_one_suspicion_only() {
     let expected = [("suspected", 3_000), ("recovered", 4_900), ("suspected", 7_900), ("failed", 9_900)];
     assert_eq!(fixture.said(), expected);
     assert_eq!(fixture.engine.counters().probe_answers_ignored, 1);
+}
+
+/// Shows: an answer never takes back time that an earlier one has given, although the node was asked for a shorter interval
+/// meanwhile.
+#[test]
+fn a_later_answer_shortens_nothing() {
+    let mut fixture = Fixture::new();
+    let node_id = NodeId::from_name("n");
+    fixture.beat_of(node_id, FIRST, 1);
+    fixture.describe("n", 10_000);
+    fixture.beat_of(node_id, FIRST, 2);
+    fixture.run_until(31_000);
+    fixture.engine.on_probe_answer(node_id, fixture.now());
+    fixture.describe("n", 1_000);
+    fixture.engine.on_probe_answer(node_id, fixture.now());
+    fixture.run_until(55_000);
+    assert_eq!(fixture.said(), [("joined", 0), ("suspected", 30_000), ("failed", 51_000)]);
+}
+
+/// Shows: a profile that leaves no time between suspicion and failure gives an answer a tick, so that it is not worth nothing.
+#[test]
+fn an_answer_is_worth_a_tick_at_least() {
+    let profile = Profile { suspicion_intervals: 0.0, cap_intervals: 3.0, ..Profile::phi("hasty") };
+    // Room for one: the node is seen as suspect before it fails.
+    let mut fixture = Fixture::with(EngineConfig { profiles: Profiles::only(profile), ..config(16) }, 1);
+    fixture.beat(FIRST, 1);
+    fixture.beat(FIRST, 2);
+    assert_eq!(fixture.said(), [("joined", 0)]);
+    fixture.tick_at(3_000);
+    assert_eq!(fixture.said(), [("suspected", 3_000)]);
+    fixture.engine.on_probe_answer(NodeId(1), fixture.now());
+    fixture.tick_at(3_000);
+    assert_eq!(fixture.said(), []);
+    fixture.tick_at(3_010);
+    assert_eq!(fixture.said(), [("failed", 3_010)]);
+}
+
+/// Shows: answers are kept of a bounded number of nodes; those that are kept may be renewed, and no other is harmed.
+#[test]
+fn answers_are_kept_of_a_bounded_number_of_nodes() {
+    let nodes = u32::try_from(PROBE_ANSWERS_KEPT_MAX).unwrap() + 4;
+    let mut fixture = Fixture::with(config(nodes), 10_000);
+    for sequence in [1, 2] {
+        let beat = |id| Heartbeat {
+            node_id: NodeId(id),
+            incarnation: FIRST,
+            sequence: Sequence(sequence),
+            ..Heartbeat::default()
+        };
+        let heartbeats: Vec<_> = (0..nodes.into()).map(beat).collect();
+        fixture.engine.on_heartbeats(&heartbeats, fixture.now(), &mut fixture.verdicts);
+    }
+    fixture.taken();
+    fixture.run_until(4_000);
+    for id in (0..nodes.into()).chain([0]) {
+        fixture.engine.on_probe_answer(NodeId(id), fixture.now());
+    }
+    let counters = fixture.engine.counters();
+    assert_eq!((counters.probe_answers_accepted, counters.probe_answers_ignored), (u64::from(nodes) - 3, 4));
 }

@@ -98,3 +98,63 @@ fn a_restored_node_is_judged_by_its_own_profile() {
     assert_eq!(told, [(VerdictKind::Suspected, at(68_000)), (VerdictKind::Failed, at(76_000))]);
     assert!(taken.iter().all(|verdict| *verdict.facts.as_ref().unwrap().name == *"node-1"));
 }
+
+/// Shows: a node that had left and was heard once since is a node that has left, for that is what the world was told.
+#[test]
+fn a_return_that_was_not_confirmed_is_forgotten_by_a_restart() {
+    let mut fixture = Fixture::new().with_alive_node();
+    fixture.leave(FIRST, 2);
+    fixture.beat(SECOND, 1);
+    assert_eq!(fixture.state(), Some(NodeState::New));
+    let fixture = restarted(&fixture, 1_000);
+    assert_eq!(fixture.state(), Some(NodeState::Left));
+}
+
+/// Shows: an interval that is not allowed any more is not restored.
+#[test]
+fn a_restored_interval_is_one_that_is_allowed() {
+    let old = Fixture::new().with_alive_node();
+    let mut record = None;
+    old.engine.snapshot_piece(0, usize::MAX, |known| record = Some(known));
+    let record = NodeRecord { interval_ms: 3, ..record.unwrap() };
+    let mut new = Fixture::new();
+    assert!(new.engine.restore(&record, None, 0, Duration::ZERO));
+    assert_eq!(new.engine.node(NodeId(1)).unwrap().interval_ms, 100);
+}
+
+/// Shows: what was learnt of the node that had a place before is not held for true of the one that is restored to it.
+#[test]
+fn a_restored_node_takes_over_nothing_from_who_had_its_place() {
+    let profiles = Profiles::only(Profile::phi("mine"));
+    let mut fixture = Fixture::with(EngineConfig { profiles, ..config(16) }, 64).with_alive_node();
+    let mut record = None;
+    for sequence in 3..30 {
+        fixture.run_until(fixture.now_ms + 1_000);
+        let heartbeat = Heartbeat {
+            node_id: NodeId(1),
+            incarnation: FIRST,
+            sequence: Sequence(sequence),
+            progress: 7,
+            pending: u32::from(sequence > 25),
+            ..Heartbeat::default()
+        };
+        fixture.engine.on_heartbeats(&[heartbeat], fixture.now(), &mut fixture.verdicts);
+    }
+    fixture.engine.snapshot_piece(0, usize::MAX, |known| record = Some(known));
+    fixture.run_until(200_000);
+    assert_eq!(fixture.said().last(), Some(&("forgotten", 87_000)));
+    // The same id has the same place.
+    assert!(fixture.engine.restore(&record.unwrap(), None, 0, Duration::ZERO));
+    let heartbeat = Heartbeat {
+        node_id: NodeId(1),
+        incarnation: FIRST,
+        sequence: Sequence(30),
+        progress: 7,
+        pending: 1,
+        ..Heartbeat::default()
+    };
+    fixture.engine.on_heartbeats(&[heartbeat], fixture.now(), &mut fixture.verdicts);
+    assert_eq!(fixture.said(), [], "not stalled since long ago");
+    fixture.run_until(250_000);
+    assert_eq!(fixture.taken()[0].evidence.terms.mean_us, None);
+}
