@@ -213,3 +213,49 @@ fn nobody_fails_of_the_gateways_own_downtime_and_all_who_died_do() {
     assert!(latest_us <= timeout_us + 500_000, "{latest_us} us after the start");
     assert_eq!(events.iter().filter(|event| event.event_type == EventType::Joined).count(), nodes as usize);
 }
+
+/// Goal: failures that a guard held when the gateway was killed are neither lost nor taken for told: each is told after the
+/// restart, once, and follows the suspicion that was told before it. Method: eight of ten nodes of a zone fall silent; the second
+/// guard lets go after a second.
+#[test]
+fn failures_that_were_held_are_told_after_the_restart() {
+    let directory = tempfile::tempdir().unwrap();
+    let addresses = quiet_addresses();
+    let settings = |hold_max_s| {
+        format!("{FAST}[restart]\nsnapshot-interval-s = 1\n[guard]\nhold-max-s = {hold_max_s}\n")
+    };
+    let gateway = Gateway::start_with(directory.path(), addresses, &settings(60));
+    let names: Vec<String> = (0..10).map(|number| format!("node-{number}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let mut relay = Relay::new("relay", &gateway);
+    relay.introduce(&names);
+    eventually("all have joined", || {
+        relay.beat(&names);
+        names.iter().all(|name| types(&gateway, name) == [EventType::Joined]).then_some(())
+    });
+    let (living, silent) = names.split_at(2);
+    eventually("the guard holds eight failures", || {
+        relay.beat(living);
+        gateway.get("/metrics").contains("pulsegate_publication_waiting{outcome=\"held\"} 8").then_some(())
+    });
+    let written = gateway.metric("pulsegate_snapshots_total");
+    eventually("a snapshot has been taken since", || {
+        relay.beat(living);
+        (gateway.metric("pulsegate_snapshots_total") > written + 1).then_some(())
+    });
+    gateway.kill();
+    let gateway = Gateway::start_with(directory.path(), addresses, &settings(1));
+    eventually("all are told", || {
+        relay.beat(living);
+        silent.iter().all(|name| types(&gateway, name).contains(&EventType::Failed)).then_some(())
+    });
+    for name in silent {
+        assert_eq!(
+            types(&gateway, name),
+            [EventType::Joined, EventType::Suspected, EventType::Failed],
+            "{name}"
+        );
+        assert_eq!(told(&gateway, name)[2].event_sequence, Some(3));
+    }
+    assert!(living.iter().all(|name| types(&gateway, name) == [EventType::Joined]));
+}
