@@ -259,3 +259,44 @@ fn failures_that_were_held_are_told_after_the_restart() {
     }
     assert!(living.iter().all(|name| types(&gateway, name) == [EventType::Joined]));
 }
+
+/// Goal: a node whose goodbye was taken and not published has left, also after a kill, and does not fail. Method: an operator's
+/// silence keeps the goodbye from being told, and ends with the gateway.
+#[test]
+fn a_goodbye_that_nobody_was_told_of_is_kept() {
+    let directory = tempfile::tempdir().unwrap();
+    let addresses = quiet_addresses();
+    let gateway = Gateway::start_with(directory.path(), addresses, &settings());
+    let mut relay = Relay::new("relay", &gateway);
+    eventually("both have joined", || {
+        relay.introduce(&["leaves", "lives"]);
+        ["leaves", "lives"].iter().all(|name| types(&gateway, name) == [EventType::Joined]).then_some(())
+    });
+    let silence = r#"{"node": "leaves", "seconds": 600}"#;
+    let (status, answer) =
+        gateway.request("POST", "/v1/silences", "Content-Type: application/json\r\n", silence);
+    assert_eq!(status, 201, "{answer}");
+    relay.leave("leaves");
+    eventually("it has left, unheard", || {
+        relay.beat(&["lives"]);
+        (gateway.status()["nodes"]["left"] == 1).then_some(())
+    });
+    let written = gateway.metric("pulsegate_snapshots_total");
+    eventually("a snapshot knows of it", || {
+        relay.beat(&["lives"]);
+        (gateway.metric("pulsegate_snapshots_total") > written + 1).then_some(())
+    });
+    assert_eq!(types(&gateway, "leaves"), [EventType::Joined]);
+    gateway.kill();
+    let gateway = Gateway::start_with(directory.path(), addresses, &settings());
+    eventually("it is told", || {
+        relay.beat(&["lives"]);
+        (types(&gateway, "leaves").len() > 1).then_some(())
+    });
+    for _ in 0..20 {
+        relay.beat(&["lives"]);
+        pause(Duration::from_millis(50));
+    }
+    assert_eq!(types(&gateway, "leaves"), [EventType::Joined, EventType::Left]);
+    assert_eq!(told(&gateway, "leaves")[1].reason.as_deref(), Some("unspecified"));
+}

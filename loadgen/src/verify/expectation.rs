@@ -124,8 +124,9 @@ impl Expectation {
         let joins = kind == EventKind::Joined;
         let says_status = matches!(kind, EventKind::Degraded | EventKind::Healthy);
         let swallowed = outage.filter(|outage| outage.swallows(fact));
-        // What is said once and then no more is lost with its datagram.
-        let may_be_lost = swallowed.is_some() && (says_status || kind == EventKind::Left);
+        // What is said once and then no more is lost with its datagram; and who was not heard to be degraded is not well again.
+        let may_be_lost = (swallowed.is_some() && (says_status || kind == EventKind::Left))
+            || (outage.is_some() && kind == EventKind::Healthy);
         let must = (fact.was_member || joins || says_status) && !may_be_lost;
         let heard_by = swallowed.map_or(fact.at.after, |outage| outage.until);
         expectations.push(Self {

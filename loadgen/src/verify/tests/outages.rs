@@ -69,4 +69,16 @@ fn what_was_said_in_an_outage_is_heard_late_or_never() {
     };
     assert!(judged(left(), &[(Suspected, 16_500), (Failed, 18_500)]).is_clean());
     assert!(judged(left(), &[]).is_clean());
+    // Degraded from 10 s on, and well again with the first sign after the outage, or later.
+    for (well_again, must_tell) in [(14, false), (16, true)] {
+        let mut truth = beating(0..=9);
+        for second in 10..=20_u32 {
+            let (node, incarnation, sequence) = (NodeIndex(0), Incarnation(1), Sequence(second + 1));
+            let degraded = second < well_again;
+            let sign = Sign { node, incarnation, sequence, departs: false, degraded };
+            truth.note(&sign, Span::at(Moment::from_milliseconds(u64::from(second) * 1_000)));
+        }
+        let missed = judged(truth, &[]).tally(EventKind::Healthy).missed;
+        assert_eq!(missed, u64::from(must_tell), "well again at {well_again} s");
+    }
 }

@@ -158,3 +158,33 @@ fn a_restored_node_takes_over_nothing_from_who_had_its_place() {
     fixture.run_until(250_000);
     assert_eq!(fixture.taken()[0].evidence.terms.mean_us, None);
 }
+
+/// Goal: nodes that were silent when the gateway ended are found one after the other, none earlier than its remaining time and
+/// none later than its timeout. Method: 200 nodes that had been silent for long, and a smear as long as the silence that counts.
+#[test]
+fn those_who_died_are_spread_by_the_smear() {
+    let mut new = Fixture::with(config(256), 1_024);
+    new.now_ms = 60_000;
+    new.engine = Engine::new(&config(256), new.now());
+    for number in 0..200_u64 {
+        let record = NodeRecord {
+            node_id: NodeId(number * 5),
+            silence: Duration::from_secs(4),
+            incarnation: FIRST,
+            sequence: Sequence(1),
+            interval_ms: 1_000,
+            event_sequence: 2,
+            state: NodeState::Suspect,
+            is_degraded: false,
+            is_stalled: false,
+            profile: 0,
+        };
+        assert!(new.engine.restore(&record, None, 0, Duration::from_secs(1)));
+    }
+    new.run_until(70_000);
+    let mut failed_ms: Vec<u64> = new.said().into_iter().map(|(_, at)| at).collect();
+    assert_eq!(failed_ms.len(), 200);
+    assert!(failed_ms.iter().all(|at| (64_000..=65_010).contains(at)), "{failed_ms:?}");
+    failed_ms.dedup();
+    assert!(failed_ms.len() > 80, "in {} ticks only", failed_ms.len());
+}
