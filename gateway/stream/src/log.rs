@@ -265,6 +265,7 @@ fn opening(directory: &Path, config: &LogConfig, partition: u32) -> Opening {
     Opening {
         directory: directory.join(&name),
         has_gaps: config.cleanup == Cleanup::Compact,
+        writing: config.sync.writing(),
         quarantine: match &config.on_damage {
             OnDamage::Refuse => None,
             OnDamage::Quarantine(quarantine) => Some(quarantine.join(&name)),

@@ -238,8 +238,8 @@ impl PartitionLog {
         }
         self.commit();
         let directory = self.directory.clone();
-        let base_offset = self.next_offset;
-        match self.open_segment(move || create_segment(&directory, base_offset)).await {
+        let (base_offset, writing) = (self.next_offset, self.sync.writing());
+        match self.open_segment(move || create_segment(&directory, base_offset, writing)).await {
             Ok(file) => self.put_in_use(file),
             Err(error) => return Err(self.failed(0, error)),
         }
@@ -273,7 +273,8 @@ impl PartitionLog {
             file.close().await;
         }
         let (directory, active, next_offset) = (self.directory.clone(), self.active(), self.next_offset);
-        match self.open_segment(move || reopen_partition(&directory, active, next_offset)).await {
+        let writing = self.sync.writing();
+        match self.open_segment(move || reopen_partition(&directory, active, next_offset, writing)).await {
             Ok(file) => self.put_in_use(file),
             Err(error) => {
                 let records_lost = self.forget_unsynced();

@@ -26,6 +26,7 @@ mod tests;
 
 use std::fs::{File, OpenOptions};
 use std::io;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 #[cfg(doc)]
@@ -120,16 +121,26 @@ pub(crate) struct Opening {
     pub(crate) has_gaps: bool,
     /// Where damage is set aside; `None`: it is refused.
     pub(crate) quarantine: Option<PathBuf>,
+    pub(crate) writing: Writing,
+}
+
+/// What a write to the active segment means.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Writing {
+    /// When it returns, the data is on the disk: `O_DSYNC`, a write and an `fdatasync` in one operation.
+    Synced,
+    /// It is in the page cache.
+    Cached,
 }
 
 /// Opens a partition: creates it if it is not there, verifies it, cuts a torn tail.
 pub(crate) fn open_partition(opening: &Opening) -> Result<OpenedPartition, FileError> {
-    let Opening { directory, has_gaps, quarantine } = opening;
+    let Opening { directory, has_gaps, quarantine, writing } = opening;
     remove_unfinished_rewrites(directory)?;
     let mut set_aside = Vec::new();
     // Each turn leaves fewer damaged bytes, or one gap more that is legal.
     loop {
-        match (open_verified(directory, *has_gaps), quarantine) {
+        match (open_verified(directory, *has_gaps, *writing), quarantine) {
             (Err(FileError::Corrupt(corruption)), Some(quarantine)) => {
                 set_aside.push(quarantine::set_aside(directory, quarantine, &corruption, *has_gaps)?);
             }
@@ -138,13 +149,13 @@ pub(crate) fn open_partition(opening: &Opening) -> Result<OpenedPartition, FileE
     }
 }
 
-fn open_verified(directory: &Path, has_gaps: bool) -> Result<OpenedPartition, FileError> {
+fn open_verified(directory: &Path, has_gaps: bool, writing: Writing) -> Result<OpenedPartition, FileError> {
     let gaps = Gaps::list(directory)?;
     let base_offsets = list_segments(directory)?;
     let Some((&active_offset, sealed_offsets)) = base_offsets.split_last() else {
         let first = gaps.end();
         return Ok(OpenedPartition {
-            file: create_segment(directory, first)?,
+            file: create_segment(directory, first, writing)?,
             segments: vec![Segment { base_offset: first, bytes: 0 }],
             indexes: vec![SegmentIndex::new(first)],
             next_offset: first,
@@ -170,7 +181,7 @@ fn open_verified(directory: &Path, has_gaps: bool) -> Result<OpenedPartition, Fi
     }
     let path = segment_path(directory, active_offset);
     check_no_gap(&path, next_offset, active_offset)?;
-    let file = open_for_writing(&path)?;
+    let file = open_for_writing(&path, writing)?;
     let end = walk(&path, &file, active_offset, has_gaps)?;
     let cut_tail =
         if end.fault == BatchFault::EndOfFile { None } else { Some(cut_torn_tail(&path, &file, &end)?) };
@@ -182,7 +193,7 @@ fn open_verified(directory: &Path, has_gaps: bool) -> Result<OpenedPartition, Fi
     let (next_offset, set_aside) = (end.next_offset, Vec::new());
     let mut opened =
         OpenedPartition { segments, indexes, file, next_offset, cut_tail, set_aside, untold: Vec::new() };
-    opened.begin_after(&gaps, directory)?;
+    opened.begin_after(&gaps, directory, writing)?;
     opened.untold = gaps.into_untold();
     Ok(opened)
 }
@@ -200,7 +211,7 @@ fn pass_gap(gaps: &Gaps, end_offset: u64, index: Option<&mut SegmentIndex>) -> u
 
 impl OpenedPartition {
     /// Begins a segment after the last gap, if the partition ends before that: no offset in a gap is used again.
-    fn begin_after(&mut self, gaps: &Gaps, directory: &Path) -> Result<(), FileError> {
+    fn begin_after(&mut self, gaps: &Gaps, directory: &Path, writing: Writing) -> Result<(), FileError> {
         let (first_offset, base_offset) = (self.next_offset, gaps.end());
         if first_offset >= base_offset {
             return Ok(());
@@ -213,7 +224,7 @@ impl OpenedPartition {
                 index.end_before_gap(first_offset);
             }
         }
-        self.file = create_segment(directory, base_offset)?;
+        self.file = create_segment(directory, base_offset, writing)?;
         self.segments.push(Segment { base_offset, bytes: 0 });
         self.indexes.push(SegmentIndex::new(base_offset));
         self.next_offset = base_offset;
@@ -227,6 +238,7 @@ pub(crate) fn reopen_partition(
     directory: &Path,
     active: Segment,
     next_offset: u64,
+    writing: Writing,
 ) -> Result<File, FileError> {
     // A segment that was begun and not taken into use holds nothing that was committed.
     for base_offset in list_segments(directory)? {
@@ -236,7 +248,7 @@ pub(crate) fn reopen_partition(
         }
     }
     let path = segment_path(directory, active.base_offset);
-    let file = open_for_writing(&path)?;
+    let file = open_for_writing(&path, writing)?;
     // Cut first: nothing after the committed end has a claim to be read.
     file.set_len(active.bytes).map_err(IoFailure::of("cut", &path))?;
     // The active segment is never compacted.
@@ -250,17 +262,31 @@ pub(crate) fn reopen_partition(
 }
 
 /// Creates an empty segment that lasts.
-pub(crate) fn create_segment(directory: &Path, base_offset: u64) -> Result<File, FileError> {
+pub(crate) fn create_segment(
+    directory: &Path,
+    base_offset: u64,
+    writing: Writing,
+) -> Result<File, FileError> {
     let path = segment_path(directory, base_offset);
-    let mut options = OpenOptions::new();
-    let file = options.read(true).write(true).create_new(true).open(&path);
+    let file = writing.options().create_new(true).open(&path);
     let file = file.map_err(IoFailure::of("create", &path))?;
     sync_directory(directory)?;
     Ok(file)
 }
 
-fn open_for_writing(path: &Path) -> Result<File, FileError> {
-    OpenOptions::new().read(true).write(true).open(path).map_err(IoFailure::of("open", path))
+fn open_for_writing(path: &Path, writing: Writing) -> Result<File, FileError> {
+    writing.options().open(path).map_err(IoFailure::of("open", path))
+}
+
+impl Writing {
+    fn options(self) -> OpenOptions {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true);
+        if self == Self::Synced {
+            options.custom_flags(libc::O_DSYNC);
+        }
+        options
+    }
 }
 
 fn check_no_gap(path: &Path, expected: u64, found: u64) -> Result<(), Corruption> {

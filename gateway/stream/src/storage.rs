@@ -56,38 +56,33 @@ impl Storage {
 /// Which half of a commit failed.
 #[derive(Debug)]
 pub(crate) enum CommitError {
+    /// The write, or the sync that is a part of it.
     Write(io::Error),
+    /// A sync of its own.
+    #[cfg_attr(not(test), expect(dead_code, reason = "the faulty disk of the tests has one"))]
     Sync(io::Error),
 }
 
 impl StorageFile {
-    /// Writes the whole buffer at `position` and, if asked, waits until the data is on the disk (`fdatasync`: data and
-    /// file size, not times). Gives the buffer back.
+    /// Writes the whole buffer at `position`. Gives the buffer back. `sync`: the data must be on the disk when it returns
+    /// (data and file size, not times). Files of which that is asked were opened for it ([`crate::recovery::Writing::Synced`]), so it costs
+    /// no second operation.
     pub(crate) async fn commit(
         &self,
         buffer: Vec<u8>,
         position: u64,
-        sync: bool,
+        #[cfg_attr(not(test), expect(unused_variables, reason = "the file was opened for it"))] sync: bool,
     ) -> (Result<(), CommitError>, Vec<u8>) {
         match self {
             Self::Uring(file) => {
                 let (written, buffer) = file.write_all_at(buffer, position).await;
-                let result = match written {
-                    Err(error) => Err(CommitError::Write(error)),
-                    Ok(()) if sync => file.sync_data().await.map_err(CommitError::Sync),
-                    Ok(()) => Ok(()),
-                };
-                (result, buffer)
+                (written.map_err(CommitError::Write), buffer)
             }
             Self::Tokio { file, at_work } => {
                 let file = Arc::clone(file);
                 let guard = Arc::clone(at_work).lock_owned().await;
-                // One hop to the pool for both calls.
                 let task = tokio::task::spawn_blocking(move || {
-                    let written = file.write_all_at(&buffer, position).map_err(CommitError::Write);
-                    let result = written.and_then(|()| {
-                        if sync { file.sync_data().map_err(CommitError::Sync) } else { Ok(()) }
-                    });
+                    let result = file.write_all_at(&buffer, position).map_err(CommitError::Write);
                     drop(guard);
                     (result, buffer)
                 });

@@ -8,6 +8,7 @@ use crate::limits::{
     PARTITIONS_MAX, RETENTION_BYTES_DEFAULT, SEGMENT_BYTES_DEFAULT, SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN,
     TOMBSTONES_KEPT_MS, TOPIC_BYTES_MAX,
 };
+use crate::recovery::Writing;
 
 /// When appended records are synced to the disk, and so count as committed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -22,6 +23,12 @@ pub enum SyncPolicy {
     /// Never, except at the end of a segment: records count as committed when they are written. A power failure as
     /// with `IntervalMs`, without its bound.
     Never,
+}
+
+impl SyncPolicy {
+    pub(crate) fn writing(self) -> Writing {
+        if self == Self::Always { Writing::Synced } else { Writing::Cached }
+    }
 }
 
 /// What may go from a topic, beside what its bounds remove.

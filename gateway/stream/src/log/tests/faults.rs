@@ -249,3 +249,43 @@ fn append_dropped_at_any_point_harms_nothing() {
         assert_eq!(found, completed);
     });
 }
+
+/// Goal: a write that must be on the disk when it returns goes to a file that was opened so, after a roll and a failure
+/// too; others do not pay for it.
+#[test]
+fn only_files_that_must_be_synced_are_opened_so() {
+    run(async {
+        for sync in [SyncPolicy::Always, SyncPolicy::Never, SyncPolicy::IntervalMs(NonZeroU32::MIN)] {
+            let directory = tempfile::tempdir().unwrap();
+            let config = LogConfig { sync, segment_bytes: 1_024, ..config() };
+            let (mut log, faults) = open_faulty(directory.path(), &config).await;
+            assert_eq!(is_synced(directory.path()), sync == SyncPolicy::Always, "opened, {sync:?}");
+            log.append(&records(0..12)).await.unwrap();
+            log.append(&records(12..24)).await.unwrap();
+            assert_eq!(is_synced(directory.path()), sync == SyncPolicy::Always, "rolled, {sync:?}");
+            faults.arm(Fault::NoSpaceAfter(3));
+            log.append(&records(24..25)).await.unwrap_err();
+            log.append(&records(24..25)).await.unwrap();
+            assert_eq!(is_synced(directory.path()), sync == SyncPolicy::Always, "reopened, {sync:?}");
+        }
+    });
+}
+
+/// Whether the one segment below this directory that is open here is open with `O_DSYNC`.
+fn is_synced(directory: &Path) -> bool {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir("/proc/self/fd").unwrap() {
+        let path = entry.unwrap().path();
+        let is_segment = std::fs::read_link(&path).is_ok_and(|target| {
+            target.starts_with(directory) && target.extension().is_some_and(|extension| extension == "log")
+        });
+        if is_segment {
+            let number = path.file_name().unwrap().to_str().unwrap().to_owned();
+            let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{number}")).unwrap();
+            let flags = info.lines().find_map(|line| line.strip_prefix("flags:")).unwrap();
+            found.push(i32::from_str_radix(flags.trim(), 8).unwrap() & libc::O_DSYNC != 0);
+        }
+    }
+    let [is_synced] = found[..] else { panic!("one segment is open: {found:?}") };
+    is_synced
+}
