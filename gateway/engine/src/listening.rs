@@ -151,6 +151,17 @@ mod tests {
         assert_eq!(listening.deadlines(TIMEOUTS, at(0)).suspect, at(3 + count));
     }
 
+    /// Shows: a silence that a pause and a drop lie in has the pause besides, whichever came first, and a drop takes nothing away.
+    #[test]
+    fn a_pause_and_a_drop_do_not_cost_each_other() {
+        for (dropped, suspect) in [(19, 31), (31, 34), (40, 34)] {
+            let mut listening = Listening::default();
+            listening.pause(Duration::from_secs(10), at(30));
+            listening.drop_seen(at(dropped));
+            assert_eq!(listening.deadlines(TIMEOUTS, at(18)).suspect, at(suspect), "dropped at {dropped}");
+        }
+    }
+
     /// Shows: drops count from the latest, and to twice the timeout at most.
     #[test]
     fn drops_widen_the_silence_in_which_they_happened_up_to_a_bound() {

@@ -202,7 +202,11 @@ mod tests {
             labels: labels.iter().map(|&(key, value)| (key.into(), value.into())).collect(),
             profile,
         };
-        let rules = vec![rule("eu-*", &[("tier", "edge*")], wan), rule("*", &[("rack", "r1")], local)];
+        let rules = vec![
+            rule("eu-*", &[("tier", "edge*")], wan),
+            rule("*", &[("rack", "r1")], local),
+            rule("us-*", &[("tier", "edge*"), ("rack", "r2")], wan),
+        ];
         let profiles = Profiles::new(Profile::built_in(3, 5).into(), built_in.default_index(), rules);
         let choose = |zone, labels: &[(&'static str, &'static str)], profile| {
             profiles.choose(&NodeDescriptor {
@@ -217,6 +221,14 @@ mod tests {
         assert_eq!(choose("eu-1", &[("rack", "r1")], ""), (local, false));
         assert_eq!(choose("us-1", &[("tier", "edge-2")], ""), (default, false));
         assert_eq!(choose("us-1", &[], "wan"), (wan, false));
+        assert_eq!(
+            choose("eu-1", &[("tier", "edge-2")], "local"),
+            (local, false),
+            "what it names comes first"
+        );
+        assert_eq!(choose("us-1", &[("tier", "edge-2"), ("rack", "r2")], ""), (wan, false), "all labels");
+        assert_eq!(choose("us-1", &[("rack", "r2")], ""), (default, false), "not all");
+        assert!(profiles.need_rhythm() && !built_in.need_rhythm(), "a rule's profile learns");
         // Misspelt: as if it had named none.
         assert_eq!(choose("eu-1", &[("tier", "edge-2")], "wna"), (wan, true));
     }

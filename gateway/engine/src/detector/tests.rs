@@ -157,3 +157,11 @@ fn no_timeout_is_shorter_than_the_shortest() {
         }
     }
 }
+
+/// Shows: a timeout is rounded up to whole microseconds, so that a deadline is never early.
+#[test]
+fn a_part_of_a_microsecond_is_a_whole_one() {
+    let detector = Detector::new(Profile::fixed("mine", 1.000_000_1, 2.0));
+    let observation = Observation { interval_ms: 1, round_trip_us: 0, rhythm: Rhythm::UNKNOWN };
+    assert_eq!(detector.timeouts(&observation).suspect, Duration::from_micros(1_001));
+}

@@ -49,6 +49,7 @@ fn a_status_that_finds_no_room_is_told_with_the_next_heartbeat() {
     let mut fixture = Fixture::with(config(16), 1);
     fixture.beat_with(FIRST, 1, NodeStatus::Degraded);
     fixture.beat_with(FIRST, 2, NodeStatus::Degraded);
+    assert_eq!(fixture.engine.counters().verdicts_postponed, 1);
     assert_eq!(fixture.said(), [("joined", 0)]);
     fixture.beat_with(FIRST, 3, NodeStatus::Degraded);
     assert_eq!(fixture.said(), [("degraded", 0)]);

@@ -118,6 +118,7 @@ fn goodbyes_beyond_what_can_wait_are_refused_and_counted() {
 fn expiry_stops_at_a_full_buffer_and_goes_on_later_in_order() {
     let mut fixture = Fixture::with(config(16), 1).with_alive_node();
     fixture.tick_at(70_000);
+    assert_eq!(fixture.engine.counters().verdicts_postponed, 1);
     assert_eq!(fixture.said(), [("suspected", 70_000)]);
     assert!(fixture.engine.next_deadline().unwrap() <= fixture.now());
     fixture.tick_at(70_000);
