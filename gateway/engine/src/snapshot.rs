@@ -148,6 +148,26 @@ mod tests {
         assert_eq!(NodeRecord::decode(&[0; RECORD_BYTES]), None);
     }
 
+    /// Shows: a record that is whole and makes no sense is no record: a state that was never written, an interval that no node
+    /// may have.
+    #[test]
+    fn what_makes_no_sense_is_not_believed_with_a_sound_checksum_either() {
+        let sealed = |change: &dyn Fn(&mut [u8; RECORD_BYTES])| {
+            let mut bytes = RECORD.encode();
+            change(&mut bytes);
+            let checksum = checksum(&bytes);
+            bytes[CHECKSUM_OFFSET..].copy_from_slice(&checksum.to_le_bytes());
+            NodeRecord::decode(&bytes)
+        };
+        let with_interval = |interval_ms: u32| {
+            sealed(&|bytes| bytes[24..28].copy_from_slice(&interval_ms.to_le_bytes())).is_some()
+        };
+        assert_eq!(sealed(&|_| ()), Some(RECORD));
+        assert_eq!(sealed(&|bytes| bytes[32] = NodeState::New as u8), None);
+        assert_eq!(sealed(&|bytes| bytes[32] = 200), None);
+        assert_eq!([INTERVAL_MS_MAX, INTERVAL_MS_MAX + 1].map(with_interval), [true, false]);
+    }
+
     #[test]
     fn damage_costs_the_record_that_it_is_in() {
         let mut bytes = RECORD.encode().repeat(5);

@@ -271,3 +271,42 @@ fn a_ring_finds_its_next_queue_from_every_position() {
     }
     assert_eq!(Level::new().next_occupied(5), None);
 }
+
+/// Goal: a cleared wheel holds nothing, wherever an entry was: due, in the near ring, in the far one, or half sorted from one
+/// into the other; and its room is free again. Method: with each place filled alone, and all at once.
+#[test]
+fn a_cleared_wheel_is_as_a_new_one() {
+    let far = NEAR_TICKS + FAR_TICKS;
+    for places in [[true, false, false], [false, true, false], [false, false, true], [true; 3]] {
+        let [is_due, is_near, is_far] = places;
+        let mut wheel = Wheel::new(8, Tick(0));
+        if is_far {
+            for node in 0..3 {
+                wheel.arm(slot(node), Tick(far)).unwrap();
+            }
+            wheel.advance(Tick(2 * FAR_TICKS - 1));
+            wheel.pop_cascading().expect("the far queue fits into the near ring now");
+        }
+        if is_near {
+            wheel.arm(slot(4), wheel.current().after(5)).unwrap();
+        }
+        if is_due {
+            wheel.arm(slot(5), wheel.current()).unwrap();
+        }
+        wheel.clear();
+        assert_eq!(
+            (wheel.has_due(), wheel.must_cascade(), wheel.next_tick()),
+            (false, false, None),
+            "{places:?}"
+        );
+        assert_eq!((wheel.pop_cascading(), wheel.entries().count()), (None, 0), "{places:?}");
+        let now = wheel.current();
+        for node in 0..8 {
+            wheel.arm(slot(node), now.after(1)).unwrap();
+        }
+        wheel.advance(now.after(1));
+        let mut piece = [slot(0); 16];
+        assert_eq!(wheel.pop_due(&mut piece), 8, "{places:?}");
+        assert_eq!(piece[..8].iter().map(|slot| slot.position()).sum::<usize>(), 28, "each once: {piece:?}");
+    }
+}
