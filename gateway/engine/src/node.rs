@@ -186,4 +186,16 @@ mod tests {
         assert_eq!(Node::FREE.state(), None);
         assert_eq!(Node::of(NodeId(0)).state(), Some(NodeState::New));
     }
+
+    #[test]
+    #[should_panic(expected = "clamped before")]
+    fn an_interval_that_does_not_fit_is_the_callers_mistake() {
+        Node::of(NodeId(1)).set_interval_ms(1 << INTERVAL_MS_BITS);
+    }
+
+    #[test]
+    #[should_panic(expected = "ran out of ticks")]
+    fn a_tick_that_does_not_fit_ends_the_gateway_and_corrupts_nothing() {
+        Node::of(NodeId(1)).set_armed(Tick(1 << TICK_BITS));
+    }
 }

@@ -310,3 +310,11 @@ fn a_cleared_wheel_is_as_a_new_one() {
         assert_eq!(piece[..8].iter().map(|slot| slot.position()).sum::<usize>(), 28, "each once: {piece:?}");
     }
 }
+
+#[test]
+#[should_panic(expected = "within the span")]
+fn a_tick_beyond_the_span_is_the_owners_mistake() {
+    let mut wheel = Wheel::new(1, Tick(7));
+    wheel.arm(slot(0), Tick(7).after(SPAN_TICKS)).unwrap();
+    let _ = wheel.arm(slot(0), Tick(8).after(SPAN_TICKS));
+}

@@ -75,17 +75,22 @@ impl Fixture {
     fn work(&mut self, seconds: u64, progress: u64, pending: u32) {
         for _ in 0..seconds {
             self.run_until(self.now_ms + 1_000);
-            let sequence = self.engine.node(NodeId(1)).unwrap().last_sequence;
-            let heartbeat = Heartbeat {
-                node_id: NodeId(1),
-                incarnation: FIRST,
-                sequence: Sequence(sequence.0 + 1),
-                progress,
-                pending,
-                ..Heartbeat::default()
-            };
-            self.engine.on_heartbeats(&[heartbeat], self.now(), &mut self.verdicts);
+            self.work_now(progress, pending);
         }
+    }
+
+    /// One beat of node 1 at this moment.
+    fn work_now(&mut self, progress: u64, pending: u32) {
+        let sequence = self.engine.node(NodeId(1)).unwrap().last_sequence;
+        let heartbeat = Heartbeat {
+            node_id: NodeId(1),
+            incarnation: FIRST,
+            sequence: Sequence(sequence.0 + 1),
+            progress,
+            pending,
+            ..Heartbeat::default()
+        };
+        self.engine.on_heartbeats(&[heartbeat], self.now(), &mut self.verdicts);
     }
 }
 
@@ -105,6 +110,24 @@ fn a_zombie_is_stalled_and_moves_on_again() {
     assert_eq!(fixture.said(), [("stalled", 26_000)]);
     fixture.work(1, 8, 0);
     assert_eq!(fixture.said(), [("progressing", 30_000)]);
+}
+
+/// Shows: a full buffer only puts off what there is to tell of a node's progress, and that is counted.
+#[test]
+fn a_stall_that_finds_no_room_is_told_with_the_next_heartbeat() {
+    let mut fixture = Fixture::with(config(16), 1);
+    fixture.beat(FIRST, 1);
+    fixture.beat(FIRST, 2);
+    assert_eq!(fixture.said(), [("joined", 0)]);
+    fixture.work(10, 7, 3);
+    (1..=2).for_each(|sequence| fixture.beat_of(NodeId(2), FIRST, sequence));
+    // Without a tick: with a full buffer it would find no room either.
+    fixture.now_ms += 1_000;
+    fixture.work_now(7, 3);
+    assert_eq!(fixture.engine.counters().verdicts_postponed, 1);
+    assert_eq!(fixture.said(), [("joined", 10_000)]);
+    fixture.work(1, 7, 3);
+    assert_eq!(fixture.said(), [("stalled", 12_000)]);
 }
 
 /// Shows: a node with nothing to do is never stalled, nor one that declares no progress.
