@@ -15,6 +15,8 @@
 //! polled. A flap is a sign of life after a failure, or a restart; one after a mere suspicion counts a tenth, for a
 //! lossy network makes many.
 //!
+//! A penalty outlives the node's being forgotten, as that of a withdrawn route does.
+//!
 //! A node that flaps and then dies for good is told when its penalty has faded, `suppress_max` after its last flap at
 //! the latest: the penalty is capped for that.
 

@@ -93,6 +93,8 @@ pub(crate) struct Told {
     /// The gateway did not run for so long at a time, at most.
     pub(crate) longest_stall: Duration,
     pub(crate) nodes: BTreeMap<NodeId, Account>,
+    /// Flaps of nodes that were forgotten: they count on, should the node come back.
+    flaps_of_the_gone: BTreeMap<NodeId, Vec<(Timestamp, f64)>>,
     pub(crate) doubt: Doubt,
     /// With their ends: they are over at the first tick after that.
     silences: Vec<(Selector, Timestamp)>,
@@ -115,6 +117,7 @@ impl Told {
             now,
             longest_stall: Duration::ZERO,
             nodes: BTreeMap::new(),
+            flaps_of_the_gone: BTreeMap::new(),
             silences: Vec::new(),
             holding: BTreeMap::new(),
             groups: BTreeMap::new(),
@@ -128,13 +131,18 @@ impl Told {
     pub(crate) fn verdict(&mut self, shard: usize, verdict: Verdict, now: Timestamp) {
         self.now = now;
         let is_silenced = self.is_silenced(verdict.node_id, verdict.facts.as_deref());
-        let account = self.nodes.entry(verdict.node_id).or_default();
+        let account = self.nodes.entry(verdict.node_id).or_insert_with(|| Account {
+            flaps: self.flaps_of_the_gone.remove(&verdict.node_id).unwrap_or_default(),
+            ..Account::default()
+        });
         account.shard = shard;
         if !verdict.kind.is_condition() {
             account.take(&verdict, is_silenced, now);
         }
         let was_flapping = account.is_flapping;
-        let expects_one = verdict.kind == VerdictKind::Failed && !is_silenced && !was_flapping;
+        // Nothing is to be told if the world, which was not to hear of a recovery, believes it to have failed already.
+        let is_news = account.told != account.seen;
+        let expects_one = verdict.kind == VerdictKind::Failed && !is_silenced && !was_flapping && is_news;
         if expects_one {
             account.waits_since = Some(now);
         }
@@ -307,11 +315,12 @@ impl Told {
         self.drop_if_gone(node_id);
     }
 
-    /// Whoever is known to nobody begins anew, should it come back.
+    /// Whoever is known to nobody begins anew, should it come back; but for its flaps.
     fn drop_if_gone(&mut self, node_id: NodeId) {
         let is_gone = |account: &Account| account.seen.is_none() && account.told.is_none();
         if self.nodes.get(&node_id).is_some_and(is_gone) {
-            self.nodes.remove(&node_id);
+            let account = self.nodes.remove(&node_id).expect("it is there");
+            self.flaps_of_the_gone.insert(node_id, account.flaps);
         }
     }
 
