@@ -41,7 +41,8 @@ impl Oracle {
 
     fn terms(&self, known: &Known) -> Terms {
         let Naive { suspect_us, failed_us, moments_us } = self.timeouts(known);
-        let rounded = |microseconds: f64| u32::try_from(whole(microseconds.round())).unwrap();
+        // 32 bits of microseconds are 71 minutes; more counts as that.
+        let rounded = |microseconds: f64| u32::try_from(whole(microseconds.round())).unwrap_or(u32::MAX);
         let name = &self.profile(known).name;
         Terms {
             profile: self.config.profiles.find(name).expect("a profile of the configuration"),
