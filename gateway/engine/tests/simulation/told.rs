@@ -299,7 +299,7 @@ impl Told {
                 }
                 self.causes.extend(event.cause);
                 let has = |(dimension, value): &(Box<str>, Box<str>)| {
-                    let facts = verdict.facts.as_deref().expect("it has a label");
+                    let facts = account.facts.as_deref().expect("it had a label, if it has not told it anew");
                     if **dimension == *"zone" {
                         facts.zone == *value
                     } else {
