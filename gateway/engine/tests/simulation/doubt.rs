@@ -11,7 +11,7 @@ use pulsegate_codec::NodeId;
 use pulsegate_engine::Timestamp;
 use pulsegate_engine::publication::{CorrelationConfig, GuardConfig, PublicationConfig};
 
-use crate::told::Account;
+use crate::account::Account;
 
 /// Publication's thresholds, and since when no silence was taken for granted.
 pub(crate) struct Doubt {

@@ -19,6 +19,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod account;
 mod agreement;
 mod conditions;
 mod conflicts;

@@ -12,46 +12,17 @@
 //! - *In the end* the world believes what is so.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
-use pulsegate_codec::{Incarnation, NodeId};
+use pulsegate_codec::NodeId;
 use pulsegate_engine::publication::{
     CauseId, GuardChange, GuardScope, KnownNode, NodeEvent, PublicationConfig, Published, ReleaseReason,
     Saying, Selector,
 };
 use pulsegate_engine::verdict::NodeFacts;
-use pulsegate_engine::{Duration, NodeState, Publication, Timestamp, Verdict, VerdictKind};
+use pulsegate_engine::{Duration, Publication, Timestamp, Verdict, VerdictKind};
 
+use crate::account::{Account, after};
 use crate::doubt::Doubt;
-
-/// One node, as the engines and as the world have it.
-#[derive(Debug, Default)]
-pub(crate) struct Account {
-    pub(crate) shard: usize,
-    pub(crate) facts: Option<Arc<NodeFacts>>,
-    pub(crate) seen: Option<(NodeState, Incarnation)>,
-    /// When it was last suspected.
-    pub(crate) suspected_at: Timestamp,
-    /// Something of its present silence was silenced.
-    pub(crate) was_silenced: bool,
-    told: Option<(NodeState, Incarnation)>,
-    sequence: u32,
-    /// Since when its failure waits to be told.
-    waits_since: Option<Timestamp>,
-    /// Its flaps: when, and what each adds at most.
-    flaps: Vec<(Timestamp, f64)>,
-    is_flapping: bool,
-}
-
-impl Account {
-    pub(crate) fn is_silent(&self) -> bool {
-        matches!(self.seen, Some((NodeState::Suspect | NodeState::Failed, _)))
-    }
-
-    pub(crate) fn is_alive(&self) -> bool {
-        matches!(self.seen, Some((NodeState::Alive, _)))
-    }
-}
 
 /// How much of what was told.
 #[derive(Clone, Copy, Debug, Default)]
@@ -196,9 +167,18 @@ impl Told {
 
     pub(crate) fn silence(&mut self, selector: Selector, until: Timestamp, now: Timestamp) {
         self.now = now;
-        if self.publication.silence(selector.clone(), until, "", now).is_ok() {
-            self.silences.push((selector, until));
+        if self.publication.silence(selector.clone(), until, "", now).is_err() {
+            return;
         }
+        self.silences.push((selector, until));
+        let mut nodes = std::mem::take(&mut self.nodes);
+        for (&node_id, account) in &mut nodes {
+            // What waits may go under in the silence when its wait is over.
+            if self.is_silenced(node_id, account.facts.as_deref()) {
+                account.waits_since = None;
+            }
+        }
+        self.nodes = nodes;
     }
 
     /// An operator takes what has failed for granted.
@@ -355,45 +335,3 @@ impl Told {
 }
 
 const SECOND: Duration = Duration::from_secs(1);
-
-impl Account {
-    /// The engine's word.
-    fn take(&mut self, verdict: &Verdict, is_silenced: bool, now: Timestamp) {
-        if verdict.facts.is_some() {
-            self.facts.clone_from(&verdict.facts);
-        }
-        match verdict.kind {
-            VerdictKind::Suspected => (self.suspected_at, self.was_silenced) = (now, is_silenced),
-            VerdictKind::Restarted => self.flaps.push((now, 1_000.0)),
-            VerdictKind::Recovered => {
-                let was_failed = verdict.previous == NodeState::Failed;
-                self.flaps.push((now, if was_failed { 1_000.0 } else { 100.0 }));
-            }
-            _ => {}
-        }
-        self.was_silenced |= is_silenced;
-        self.seen = after(verdict);
-        if verdict.kind != VerdictKind::Failed {
-            self.waits_since = None;
-        }
-    }
-
-    /// All its flaps, each halved once a half-life.
-    fn penalty(&self, now: Timestamp, half_life: Duration) -> f64 {
-        let faded = |&(at, penalty): &(Timestamp, f64)| {
-            penalty * 0.5_f64.powf(now.since(at).as_secs_f64() / half_life.as_secs_f64())
-        };
-        self.flaps.iter().map(faded).sum()
-    }
-}
-
-fn after(verdict: &Verdict) -> Option<(NodeState, Incarnation)> {
-    let state = match verdict.kind {
-        VerdictKind::Suspected => NodeState::Suspect,
-        VerdictKind::Failed => NodeState::Failed,
-        VerdictKind::Left { .. } => NodeState::Left,
-        VerdictKind::Forgotten => return None,
-        _ => NodeState::Alive,
-    };
-    Some((state, verdict.incarnation))
-}
