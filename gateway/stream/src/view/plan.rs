@@ -10,7 +10,7 @@ use bytes::Bytes;
 
 use crate::limits::{BATCH_HEADER_BYTES, INDEX_INTERVAL_BYTES};
 use crate::record::Record;
-use crate::record_batch::{BatchFault, BatchHeader, decode_batch};
+use crate::record_batch::{BatchFault, BatchHeader, decode_sparse_batch};
 use crate::segment::{BatchCursor, read_up_to};
 
 /// Why planned batches are not there.
@@ -192,10 +192,11 @@ impl TimePlan {
             if header.max_timestamp_ms < self.timestamp_ms {
                 continue;
             }
-            let records = decode_batch(&Bytes::copy_from_slice(batch), offset).map_err(damaged)?;
+            // A batch of a compacted topic has gaps.
+            let records = decode_sparse_batch(&Bytes::copy_from_slice(batch), offset).map_err(damaged)?;
             let is_at_time = |record: &Record| record.timestamp_ms >= self.timestamp_ms;
-            if let Some(index) = records.iter().position(is_at_time) {
-                return Ok(Some((offset + index as u64, records[index].timestamp_ms)));
+            if let Some((found, record)) = records.iter().find(|(_, record)| is_at_time(record)) {
+                return Ok(Some((*found, record.timestamp_ms)));
             }
         }
         Ok(None)

@@ -176,6 +176,28 @@ fn plan_made_before_a_rewrite_is_refused_and_made_anew() {
     });
 }
 
+/// Goal: times lead to the first record that is late enough and still there, over the gaps that compaction leaves.
+#[test]
+fn times_lead_to_their_record_in_a_compacted_topic() {
+    run(async {
+        let directory = tempfile::tempdir().unwrap();
+        let mut model = Model::default();
+        let mut random = Random(11);
+        let mut log = open(directory.path(), &compacted_config(), &Storage::Tokio).await;
+        for _ in 0..60 {
+            model.append(&mut log, &mut random).await;
+        }
+        assert!(model.compact(&mut log).await > 0);
+        let kept = read_all(directory.path());
+        for record in &model.written {
+            let late_enough =
+                kept.iter().find(|read| read.record.timestamp_ms >= record.timestamp_ms).unwrap();
+            let found = log.view().plan_time(0, record.timestamp_ms).unwrap().run().unwrap();
+            assert_eq!(found, Some((late_enough.offset, late_enough.record.timestamp_ms)));
+        }
+    });
+}
+
 /// Gaps belong to compacted topics: in any other they are damage.
 #[test]
 fn compacted_segment_in_a_topic_without_compaction_is_damage() {
