@@ -4,6 +4,8 @@
 //! single verdict waits for none. A commit that fails is tried again with the same records, for as long as the gateway
 //! runs: events then wait in the outboxes, and detection goes on (see `outbox.rs` for what happens when those fill).
 
+mod timed_sync;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -24,6 +26,8 @@ use crate::outbox::Outbox;
 use crate::restart::Summary;
 use crate::sinks::losses::Losses;
 use crate::status::StreamGauges;
+
+use timed_sync::TimedSync;
 
 /// Events in one group commit at most.
 pub const EVENTS_PER_COMMIT_MAX: usize = 4_096;
@@ -65,7 +69,7 @@ pub struct Publisher {
     verdicts: u64,
     /// The oldest of these verdicts.
     oldest: Option<Timestamp>,
-    sync: SyncPolicy,
+    sync: TimedSync,
     format: ValueFormat,
     /// What sinks have lost and nobody has been told.
     losses: Arc<Losses>,
@@ -74,8 +78,6 @@ pub struct Publisher {
     ailments: Ailments,
     /// When the logs are looked after next.
     maintenance_due: Timestamp,
-    /// Something was appended since the last sync, under a policy that syncs by the clock.
-    is_unsynced: bool,
 }
 
 impl Publisher {
@@ -102,13 +104,12 @@ impl Publisher {
             records: Vec::with_capacity(EVENTS_PER_COMMIT_MAX),
             verdicts: 0,
             oldest: None,
-            sync,
+            sync: TimedSync::new(sync),
             format,
             losses: Arc::default(),
             pages: Arc::default(),
             ailments: Ailments::default(),
             maintenance_due: clock.now(),
-            is_unsynced: false,
         }
     }
 
@@ -166,6 +167,7 @@ impl Publisher {
             let stopping = running.load(Ordering::Acquire) == 0;
             while self.gather() {
                 self.commit_surely(running).await?;
+                self.upkeep().await;
             }
             if stopping {
                 self.publication.finish(self.clock.now());
@@ -178,9 +180,17 @@ impl Publisher {
                 self.sync_now().await;
                 return Ok(());
             }
-            self.maintain().await;
+            self.upkeep().await;
             self.sleep(control).await;
         }
+    }
+
+    /// What the clock asks for, also while events never end.
+    async fn upkeep(&mut self) {
+        if self.sync.is_due(self.clock.now()) {
+            self.sync_now().await;
+        }
+        self.maintain().await;
     }
 
     /// Lets both logs do what time brings, every so often.
@@ -305,7 +315,7 @@ impl Publisher {
             }
             Err(error) => return Err(error),
         }
-        self.is_unsynced = matches!(self.sync, SyncPolicy::IntervalMs(_));
+        self.sync.on_append(self.clock.now());
         self.records.clear();
         let gauges = &self.gauges;
         // Relaxed: numbers by themselves, written by this thread alone.
@@ -333,21 +343,17 @@ impl Publisher {
     }
 
     /// Waits until a shard has raised the control thread's eventfd, an operator asks, publication wants to be told the
-    /// time, or the logs want upkeep; syncs meanwhile what a timed policy left unsynced.
+    /// time, a sync is due, or the logs want upkeep.
     async fn sleep(&mut self, control: &ControlSleep) {
-        let until_sync = match self.sync {
-            SyncPolicy::IntervalMs(interval_ms) if self.is_unsynced => {
-                Some(Duration::from_millis(u64::from(interval_ms.get())))
-            }
-            _ => None,
-        };
-        let now = self.clock.now();
+        let deadlines = [
+            self.publication.next_deadline(),
+            self.ailments.next_deadline(),
+            self.sync.due(),
+            Some(self.maintenance_due),
+        ];
+        let next = deadlines.into_iter().flatten().min().expect("upkeep is always due some time");
         // The timer has milliseconds; a deadline must not be asked for again at once.
-        let until_tick =
-            [self.publication.next_deadline(), self.ailments.next_deadline()].into_iter().flatten();
-        let until_tick = until_tick.min().map(|at| at.since(now).max(Duration::from_millis(1)));
-        let until_maintenance = self.maintenance_due.since(now).max(Duration::from_millis(1));
-        let wait = [until_sync, until_tick].into_iter().flatten().fold(until_maintenance, Duration::min);
+        let wait = next.since(self.clock.now()).max(Duration::from_millis(1));
         tokio::select! {
             woken = control.woken() => if let Err(error) = woken {
                 // Without the eventfd the outboxes are looked at by the clock: late by this wait, but not lost.
@@ -357,14 +363,12 @@ impl Publisher {
             Some(ask) = self.asks.next() => {
                 operator::answer(ask, &mut self.publication, self.clock.now(), self.clock.wall_offset());
             }
-            () = tokio::time::sleep(wait) => if until_sync == Some(wait) {
-                self.sync_now().await;
-            },
+            () = tokio::time::sleep(wait) => {}
         }
     }
 
     async fn sync_now(&mut self) {
-        self.is_unsynced = false;
+        self.sync.on_sync();
         let synced = match self.log.sync().await {
             Ok(()) => self.states.sync().await,
             failed => failed,

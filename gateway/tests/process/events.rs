@@ -207,3 +207,23 @@ fn what_retention_removed_is_told() {
     assert!(failure.contains("retention removed") && failure.contains("offset 0 on"), "{failure}");
     assert!(!lines(directory.path(), &["--last", "1"]).is_empty());
 }
+
+/// Goal: with a timed sync, events that never end do not keep those before them from being shown.
+#[test]
+fn events_are_synced_by_the_clock_while_more_come() {
+    let directory = tempfile::tempdir().unwrap();
+    let settings = "[detector]\ninterval-ms = 10_000\n[damping]\nenabled = false\n[registry]\nnodes-max = 1_000\n\
+         [stream]\nfsync = { interval-ms = 1_000 }\n";
+    let gateway = Gateway::start(directory.path(), settings);
+    let reader = TopicReader::connect(&gateway.endpoints().kafka.to_string(), EVENTS_TOPIC, &[]).unwrap();
+    let mut relay = Relay::new("relay", &gateway);
+    relay.introduce(&["node-0"]);
+    let mut incarnation = 0;
+    eventually("what was written is shown, while the node restarts", || {
+        pause(Duration::from_millis(50));
+        incarnation += 1;
+        relay.set_incarnation(incarnation);
+        relay.beat(&["node-0"]);
+        (reader.end_offsets().unwrap().iter().sum::<i64>() > 2).then_some(())
+    });
+}
