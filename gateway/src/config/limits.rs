@@ -30,8 +30,8 @@ pub const SNAPSHOT_INTERVAL_S: RangeInclusive<u64> = 1..=3_600;
 /// Milliseconds over which nodes are spread that are silent at a start.
 pub const SMEAR_MS: RangeInclusive<u64> = 0..=60_000;
 
-/// Segment size in bytes.
-pub const SEGMENT_BYTES: RangeInclusive<u64> = 1_048_576..=2_147_483_648;
+/// Segment size in bytes; the log takes no larger ones.
+pub const SEGMENT_BYTES: RangeInclusive<u64> = 1_048_576..=pulsegate_stream::limits::SEGMENT_BYTES_MAX;
 /// Time between two forced writes, where they are timed, in milliseconds.
 pub const FSYNC_INTERVAL_MS: RangeInclusive<u64> = 1..=10_000;
 /// Bytes of the gateway's name.
