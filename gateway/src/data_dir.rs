@@ -34,6 +34,9 @@ pub enum DataDirError {
         /// Why it failed.
         source: std::io::Error,
     },
+    /// The directory itself cannot be made.
+    #[error("{0}; choose a data directory that can be written")]
+    Directory(pulsegate_stream::FileError),
     /// The epoch file holds something else than a number.
     #[error(
         "{}: {text:?} is not an epoch; an epoch must never fall, so write a number above the highest `epoch` in the \
@@ -134,12 +137,12 @@ pub(crate) fn read_optional(path: &Path) -> Result<Option<Vec<u8>>, DataDirError
     }
 }
 
-/// Makes the data directory if it is not there.
+/// Makes the data directory if it is not there, so that a loss of power leaves it where it is.
 ///
 /// # Errors
 /// When the file system refuses.
 pub fn create(data_dir: &Path) -> Result<(), DataDirError> {
-    fs::create_dir_all(data_dir).map_err(|source| io_error(data_dir, "creating the directory", source))
+    pulsegate_stream::create_directory(data_dir).map_err(DataDirError::Directory)
 }
 
 /// Begins a new epoch: one more than the last one that began here. It is on disk before this returns.

@@ -53,5 +53,6 @@ pub use reader::{LogReader, LogRecord, Poll};
 pub use record::{Header, Record};
 pub use record_batch::{BatchFault, BatchHeader, decode_batch, encode_batch};
 pub use recovery::{CutTail, RecoveredPartition, RecoveryReport};
+pub use segment::create_directory;
 pub use storage::Storage;
 pub use view::{LogView, PlanFault, ReadFault, ReadPlan, TimePlan, Topics};

@@ -77,8 +77,12 @@ pub(crate) fn sync_directory(directory: &Path) -> Result<(), FileError> {
     File::open(directory).and_then(|file| file.sync_all()).map_err(IoFailure::of("sync", directory))
 }
 
-/// Creates a directory and those above it, as far as they are missing, and makes them last.
-pub(crate) fn create_directory(directory: &Path) -> Result<(), FileError> {
+/// Creates a directory and those above it, as far as they are missing, and makes them last: after a loss of power they
+/// are there.
+///
+/// # Errors
+/// If the system refuses to create or to sync one of them.
+pub fn create_directory(directory: &Path) -> Result<(), FileError> {
     if directory.is_dir() {
         return Ok(());
     }
