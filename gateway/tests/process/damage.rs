@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::harness::{Gateway, Relay, eventually, pause, serve};
+use crate::harness::{Gateway, Relay, eventually, pause, program, serve};
 use pulsegate::data_dir::stream_dir;
 use pulsegate::gateway::{EVENTS_TOPIC, NODES_TOPIC};
 use pulsegate_codec::event::Event;
 use pulsegate_loadgen::topic_reader::TopicReader;
+use pulsegate_stream::BatchHeader;
 use rdkafka::Message;
 
 const SETTINGS: &str = "[stream]\npartitions = 1\non-damage = \"refuse\"\n\
@@ -145,5 +146,50 @@ fn damaged_states_are_written_again() {
     let gateway = Gateway::start(directory.path(), &quarantine());
     assert_eq!(gateway.metric("pulsegate_stream_damaged_parts_total"), 1);
     assert_eq!(latest(&gateway), before);
+    assert!(gateway.stop().success());
+}
+
+/// Flips a bit in the last batch but one, so that nothing confirms the offset of the last.
+fn damage_the_end(path: &Path) {
+    let mut content = std::fs::read(path).unwrap();
+    let mut begins = vec![0];
+    while let Some(rest) = content.get(begins[begins.len() - 1]..).filter(|rest| !rest.is_empty()) {
+        begins.push(begins[begins.len() - 1] + BatchHeader::parse(rest).unwrap().batch_bytes);
+    }
+    let last_but_one = begins[begins.len() - 3];
+    content[last_but_one + 100] ^= 0x10;
+    std::fs::write(path, &content).unwrap();
+}
+
+/// Goal: where the end of a partition was set aside, `events` prints all that is left and says where nothing is.
+#[test]
+fn events_are_printed_although_the_end_of_a_partition_is_gone() {
+    let directory = tempfile::tempdir().unwrap();
+    let two = |settings: &str| settings.replace("partitions = 1", "partitions = 2");
+    let gateway = Gateway::start(directory.path(), &two(SETTINGS));
+    let mut relay = Relay::new("relay", &gateway);
+    relay.introduce(&NODES);
+    for incarnation in 1..=RESTARTS {
+        relay.set_incarnation(incarnation);
+        relay.beat(&NODES);
+        pause(Duration::from_millis(5));
+    }
+    eventually("all is written", || {
+        (gateway.number("events_published") == u64::from(5 * RESTARTS) + 1).then_some(())
+    });
+    let name = gateway.events().pop().unwrap().gateway;
+    gateway.kill();
+    // One in which the start writes nothing.
+    let partition = 1 - pulsegate_stream::partition_of_key(Some(name.as_bytes()), 2);
+    let path = stream_dir(directory.path()).join(format!("{EVENTS_TOPIC}-{partition}"));
+    damage_the_end(&path.join("00000000000000000000.log"));
+
+    let gateway = Gateway::start(directory.path(), &two(&quarantine()));
+    let output = program().args(["events", "--json", "--data-dir"]).arg(directory.path()).output().unwrap();
+    let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{stderr}");
+    assert!(stderr.contains(&format!("partition {partition}: nothing from offset")), "{stderr}");
+    assert_eq!(stdout.lines().count(), gateway.events().len());
+    assert_eq!(stdout.lines().filter(|line| line.contains("gateway_log_damaged")).count(), 1);
     assert!(gateway.stop().success());
 }

@@ -16,6 +16,8 @@ use crate::cli::Failure;
 const WAIT: Duration = Duration::from_millis(200);
 /// How often in a row no record may come although some are known to be there.
 const WAITS_MAX: u32 = 100;
+/// The same where the gateway answers other questions: then the rest was set aside as damaged, and no record is there.
+const WAITS_AT_GAP_MAX: u32 = 25;
 
 pub(super) fn print(
     arguments: &EventsArguments,
@@ -60,15 +62,37 @@ fn start(reader: &mut TopicReader, from: Begin) -> Result<Vec<i64>, ReadError> {
     Ok(end)
 }
 
+/// Prints what was read, whatever ended the reading.
 fn read_to(end: &[i64], reader: &mut TopicReader, printer: &mut Printer) -> Result<(), PrintError> {
+    let read = take_all(end, reader, printer);
+    printer.print_gathered()?;
+    read
+}
+
+fn take_all(end: &[i64], reader: &mut TopicReader, printer: &mut Printer) -> Result<(), PrintError> {
     let mut waits = 0;
     while !reader.has_reached(end) {
         waits = if take_next(reader, printer, WAIT)? { 0 } else { waits + 1 };
+        if waits == WAITS_AT_GAP_MAX && reader.complaint().is_none() && reader.end_offsets().is_ok() {
+            tell_of_gaps(end, reader);
+            return Ok(());
+        }
         if waits > WAITS_MAX {
             return Err(reader.unreachable().into());
         }
     }
-    Ok(printer.print_gathered()?)
+    Ok(())
+}
+
+fn tell_of_gaps(end: &[i64], reader: &TopicReader) {
+    for (partition, (next, end)) in reader.next_offsets().iter().zip(end).enumerate() {
+        if next < end {
+            eprintln!(
+                "pulsegate: partition {partition}: nothing from offset {next} to its end {end}; look for \
+                 gateway_log_damaged"
+            );
+        }
+    }
 }
 
 /// Prints as events come; while the gateway is gone, waits for it to come back.
