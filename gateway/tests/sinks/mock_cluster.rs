@@ -1,6 +1,7 @@
 //! The Kafka sink against librdkafka's mock cluster, which refuses, forgets and goes away as it is told. It does not drop
 //! what arrives twice, so what is lost on the way back is for the real broker.
 
+use std::net::SocketAddr;
 use std::path::Path;
 
 use pulsegate::gateway::EVENTS_TOPIC;
@@ -9,6 +10,7 @@ use pulsegate_stream::partition_of_key;
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::DefaultProducerContext;
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
+use socket2::{Domain, Socket, Type};
 
 use crate::fleet::{Fleet, QUIET};
 use crate::harness::{Gateway, eventually};
@@ -31,6 +33,23 @@ impl Target {
     fn settings(&self) -> String {
         let servers = self.cluster.bootstrap_servers();
         format!("{QUIET}[sinks.kafka.audit]\nbootstrap-servers = \"{servers}\"\n")
+    }
+
+    /// Takes the broker off the network. While the answer lives nobody else is given the broker's port: librdkafka ends
+    /// the process if it cannot have it back.
+    fn take_down(&self) -> Socket {
+        self.cluster.broker_down(1).unwrap();
+        let address: SocketAddr = self.cluster.bootstrap_servers().parse().unwrap();
+        let keeper = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        // As the broker's own socket does: then both may have the port, and only one listens.
+        keeper.set_reuse_address(true).unwrap();
+        keeper.bind(&address.into()).unwrap();
+        keeper
+    }
+
+    /// Puts it back.
+    fn bring_up(&self, _keeper: Socket) {
+        self.cluster.broker_up(1).unwrap();
     }
 
     fn refuse_next(&self, errors: &[RDKafkaRespErr]) {
@@ -64,10 +83,10 @@ fn outage_and_passing_errors_cost_time_only() {
     let mut fleet = Fleet::new(&gateway);
     fleet.beat(0..2_000, 1);
     up_to_date(&gateway, 2_001);
-    target.cluster.broker_down(1).unwrap();
+    let keeper = target.take_down();
     fleet.beat(0..2_000, 2);
     eventually("events wait", || (gateway.metric("pulsegate_sink_lag_events") == 2_000).then_some(()));
-    target.cluster.broker_up(1).unwrap();
+    target.bring_up(keeper);
     up_to_date(&gateway, 4_001);
     target.refuse_next(&[
         RDKafkaRespErr::RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS,
@@ -154,7 +173,7 @@ fn killed_gateway_sends_what_was_under_way_again() {
 fn what_retention_removed_is_counted_and_announced() {
     let directory = tempfile::tempdir().unwrap();
     let target = Target::new(1);
-    target.cluster.broker_down(1).unwrap();
+    let keeper = target.take_down();
     let settings = format!(
         "{}[stream]\npartitions = 1\nsegment-bytes = 1_048_576\nretention-bytes = 1_048_576\n",
         target.settings()
@@ -164,7 +183,7 @@ fn what_retention_removed_is_counted_and_announced() {
     fleet.beat(0..12_000, 1);
     let is_loss = |event: &pulsegate_codec::event::Event| event.event_type == EventType::GatewaySinkLost;
     eventually("the loss is announced", || gateway.events().iter().any(is_loss).then_some(()));
-    target.cluster.broker_up(1).unwrap();
+    target.bring_up(keeper);
     up_to_date(&gateway, 12_001);
     let lost = gateway.metric("pulsegate_sink_lost_to_retention_total");
     let announced = gateway.events().into_iter().filter(is_loss);

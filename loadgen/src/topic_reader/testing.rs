@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use rdkafka::ClientConfig;
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::{BaseProducer, BaseRecord, DefaultProducerContext, Producer};
+use socket2::{Domain, Socket, Type};
 
 use crate::limits::KAFKA_WAIT_MAX;
 
@@ -39,13 +40,19 @@ impl Broker {
         producer.flush(KAFKA_WAIT_MAX).unwrap();
     }
 
-    /// Takes the broker off the network.
-    pub(crate) fn disappear(&self) {
+    /// Takes the broker off the network. While the answer lives nobody else is given the broker's port: librdkafka ends
+    /// the process if it cannot have it back.
+    pub(crate) fn disappear(&self) -> Socket {
         self.cluster.broker_down(1).unwrap();
+        let keeper = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        // As the broker's own socket does: then both may have the port, and only one listens.
+        keeper.set_reuse_address(true).unwrap();
+        keeper.bind(&self.address().into()).unwrap();
+        keeper
     }
 
     /// Puts it back.
-    pub(crate) fn come_back(&self) {
+    pub(crate) fn come_back(&self, _keeper: Socket) {
         self.cluster.broker_up(1).unwrap();
     }
 }

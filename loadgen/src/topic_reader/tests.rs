@@ -48,9 +48,9 @@ fn a_broker_that_goes_and_comes_back_is_read_on() {
     let mut reader = connect(&broker);
     reader.start(vec![0]).unwrap();
     assert_eq!(read_to(&mut reader, &[3]).len(), 3);
-    broker.disappear();
+    let keeper = broker.disappear();
     assert!(reader.next(Duration::from_millis(500)).unwrap().is_none());
-    broker.come_back();
+    broker.come_back(keeper);
     broker.produce(numbers(3..5));
     assert_eq!(read_to(&mut reader, &[5]).len(), 2);
 }
