@@ -65,6 +65,10 @@ impl Releases {
 
     /// Sees that what waits now is out in time.
     pub(super) fn set_rate(&mut self, now: Timestamp) {
+        if self.waiting.is_empty() {
+            // A rate that began here would have let out a lot by the time that something comes.
+            return;
+        }
         let needed = (self.waiting.len() as u128 * 1_000_000_000).div_ceil(self.within.as_nanos());
         let rate = u64::try_from(needed).unwrap_or(u64::MAX).max(self.per_second.into());
         if rate > self.rate {

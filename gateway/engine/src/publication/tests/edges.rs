@@ -223,3 +223,34 @@ fn doubted_failure_that_settles_is_cancelled() {
     scene.check_accounts();
     scene.check_belief();
 }
+
+/// Shows: a hold that ends with nothing held does not use up the rate at which the next one is let out.
+#[test]
+fn a_hold_that_ends_empty_leaves_the_next_its_rate() {
+    let mut config = PublicationConfig::default();
+    config.guard.release_per_second = 10;
+    let mut scene = Scene::new(config, 1);
+    let zone = crowd(&mut scene, 0..100, 0, "zone-0");
+    crowd(&mut scene, 100..500, 0, "elsewhere");
+    // One fails, which closes the guard; it comes back first, so nothing is held when the zone is calm again.
+    let all = &zone[..];
+    for (ids, kind) in
+        [(all, VerdictKind::Suspected), (&all[..1], VerdictKind::Failed), (all, VerdictKind::Recovered)]
+    {
+        for id in ids {
+            scene.say(*id, kind);
+        }
+        scene.pass(Duration::from_secs(2));
+    }
+    assert_eq!((scene.guards().len(), scene.publication.waiting().verdicts()), (2, 0), "held, and let go of");
+    scene.pass(Duration::from_secs(3_600));
+    scene.kill(&zone);
+    scene.pass(Duration::from_secs(60));
+    let out = failed(&scene);
+    assert!(out <= 1, "its hold has just ended: {out}");
+    scene.pass(Duration::from_secs(5));
+    let out = failed(&scene);
+    assert!((45..=51).contains(&out), "ten a second: {out}");
+    scene.pass(Duration::from_secs(5));
+    assert_eq!(failed(&scene), 100);
+}
