@@ -98,7 +98,8 @@ impl Registry {
     #[must_use]
     pub fn find(&self, id: NodeId) -> Option<SlotIndex> {
         let Home { mut group, tag, hash } = self.home(id);
-        loop {
+        // Where every group has overflowed, as a small table may, nothing else ends the search.
+        for _ in 0..self.tags.len() {
             let word = self.tags[group];
             let mut candidates = bytes_equal_to(word, tag);
             while candidates != 0 {
@@ -114,6 +115,7 @@ impl Registry {
             }
             group = self.next_group(group, hash);
         }
+        None
     }
 
     /// Makes room for a node that is not known and returns its slot, in state `New` and with an empty record; `None`

@@ -158,3 +158,23 @@ fn the_seed_decides_where_an_id_lives() {
     let homes: std::collections::BTreeSet<_> = (0..100).map(home).collect();
     assert!(homes.len() > 90, "{homes:?}");
 }
+
+/// Goal: a lookup ends also where, after churn in a small full table, every group has overflowed.
+#[test]
+fn a_lookup_in_a_small_table_ends() {
+    for seed in 0..200 {
+        let mut registry = Registry::new(12, seed);
+        let mut known: Vec<u64> = (0..12).collect();
+        for id in &known {
+            registry.insert(NodeId(*id)).unwrap();
+        }
+        for id in 12..500 {
+            // Any of those that are known.
+            let gone = known.swap_remove(usize::try_from(id * 7 % 12).unwrap());
+            registry.remove(registry.find(NodeId(gone)).unwrap());
+            assert_eq!(registry.find(NodeId(gone)), None);
+            registry.insert(NodeId(id)).expect("one was removed, so one fits");
+            known.push(id);
+        }
+    }
+}
