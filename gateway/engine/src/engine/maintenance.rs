@@ -109,15 +109,10 @@ impl Engine {
         let Some(slot) = slot.filter(|slot| self.maintenance.in_force.contains_key(slot)) else {
             return was_waiting;
         };
-        if verdicts.room() > 0 {
-            self.end_maintenance(slot, None, verdicts);
-            let state = self.registry.state(slot).expect("a node in maintenance is known");
-            let look_by = self.look_by(slot, state, self.deadline(slot, state));
-            self.arm_no_later(slot, look_by);
-        } else if let Some(maintenance) = self.maintenance.in_force.get_mut(&slot) {
-            maintenance.until = self.now;
-            self.arm_no_later(slot, self.now);
-        }
+        self.end_maintenance_soon(slot, verdicts);
+        let state = self.registry.state(slot).expect("a node in maintenance is known");
+        let look_by = self.look_by(slot, state, self.deadline(slot, state));
+        self.arm_no_later(slot, look_by);
         true
     }
 
@@ -186,12 +181,21 @@ impl Engine {
         self.maintenance_of(slot).is_some_and(|maintenance| maintenance.by_operator)
     }
 
-    /// The node has joined again: its planned absence is over. Without room it ends when its time does.
+    /// The node has joined again: its planned absence is over. Without room it ends with the next `on_tick` that finds
+    /// some.
     pub(super) fn end_planned_absence(&mut self, slot: SlotIndex, verdicts: &mut Verdicts) {
-        if self.maintenance_of(slot).is_some_and(|maintenance| !maintenance.by_operator)
-            && verdicts.room() > 0
-        {
+        if self.maintenance_of(slot).is_some_and(|maintenance| !maintenance.by_operator) {
+            self.end_maintenance_soon(slot, verdicts);
+        }
+    }
+
+    /// Now, or with the next `on_tick` that finds room. The caller arms the node for what comes after.
+    fn end_maintenance_soon(&mut self, slot: SlotIndex, verdicts: &mut Verdicts) {
+        if verdicts.room() > 0 {
             self.end_maintenance(slot, None, verdicts);
+        } else if let Some(maintenance) = self.maintenance.in_force.get_mut(&slot) {
+            maintenance.until = self.now;
+            self.arm_no_later(slot, self.now);
         }
     }
 

@@ -76,18 +76,24 @@ impl Oracle {
         has_room: bool,
     ) -> (bool, Option<Verdict>) {
         let was_waiting = self.orders.remove(&id).is_some();
-        let Some(known) = self.nodes.get_mut(&id).filter(|known| known.maintenance.is_some()) else {
+        if self.nodes.get(&id).is_none_or(|known| known.maintenance.is_none()) {
             return (was_waiting, None);
-        };
+        }
+        (true, self.end_now(id, now, has_room))
+    }
+
+    /// Ends the node's maintenance. Without room it ends as soon as there is some.
+    fn end_now(&mut self, id: NodeId, now: u64, has_room: bool) -> Option<Verdict> {
+        let known = self.nodes.get_mut(&id).expect("the caller saw it");
         if !has_room {
             let ends_now = |maintenance| Maintenance { until: now, leeway: 0, ..maintenance };
             known.maintenance = known.maintenance.map(ends_now);
-            return (true, None);
+            return None;
         }
         let known = known.clone();
         let (verdict, after) = self.end_of_maintenance(id, &known, now, None);
         self.nodes.insert(id, after);
-        (true, Some(verdict))
+        Some(verdict)
     }
 
     /// After a goodbye that was told.
@@ -111,12 +117,9 @@ impl Oracle {
 
     /// After a heartbeat that made the node alive.
     pub(crate) fn end_of_absence(&mut self, id: NodeId, now: u64, has_room: bool) -> Option<Verdict> {
-        let is_over =
-            |known: &&Known| known.maintenance.is_some() && !known.is_held_by_operator() && has_room;
-        let known = self.nodes.get(&id).filter(is_over)?;
-        let (verdict, after) = self.end_of_maintenance(id, known, now, None);
-        self.nodes.insert(id, after);
-        Some(verdict)
+        let is_over = |known: &&Known| known.maintenance.is_some() && !known.is_held_by_operator();
+        self.nodes.get(&id).filter(is_over)?;
+        self.end_now(id, now, has_room)
     }
 
     pub(crate) fn end_of_maintenance(

@@ -72,6 +72,23 @@ fn a_planned_absence_ends_with_the_return() {
     assert_eq!(fixture.said(), expected);
 }
 
+/// Shows: a planned absence whose end finds no room ends a moment later, not when its time does, so the node is judged.
+#[test]
+fn a_return_that_finds_room_for_one_verdict_ends_the_absence_all_the_same() {
+    let mut fixture = Fixture::with(config(16), 2).with_alive_node();
+    fixture.leave_for_maintenance();
+    assert_eq!(fixture.said(), [("left", 0), ("maintenance_started", 0)]);
+    fixture.run_until(1_000);
+    let other = NodeId(2);
+    fixture.beat_of(other, FIRST, 1);
+    fixture.beat_of(other, FIRST, 2);
+    fixture.beat(SECOND, 1);
+    fixture.beat(SECOND, 2);
+    assert_eq!(fixture.said(), [("joined", 1_000), ("joined", 1_000)]);
+    fixture.run_until(1_010);
+    assert_eq!(fixture.said(), [("maintenance_ended", 1_000)]);
+}
+
 /// Shows: an absence that lasts longer than was said ends after a grace of the failed timeout, and is forgotten like any other.
 #[test]
 fn a_planned_absence_that_lasts_too_long_is_told() {
