@@ -94,7 +94,8 @@ cells! {
     NodesInMaintenance: Gauge "pulsegate_nodes_in_maintenance" {"" = ""} "Nodes that are not judged by their silence, by their goodbye or by an operator; they stand in pulsegate_nodes as well.";
     Pauses: Counter "pulsegate_pauses_total" {"" = ""} "Times that the shard did not run for so long that deadlines were moved by it.";
     PausedMicroseconds: Counter "pulsegate_paused_us_total" {"" = ""} "Time by which deadlines were moved because the shard did not run, in microseconds.";
-    DropsSeen: Counter "pulsegate_drop_readings_total" {"" = ""} "Times that deadlines were widened because the kernel had dropped datagrams.";
+    DropsSeen: Counter "pulsegate_drop_readings_total" {"" = ""} "Times that deadlines were widened because the kernel had dropped datagrams, or another shard had trouble.";
+    PeerTroubles: Counter "pulsegate_peer_troubles_total" {"" = ""} "Times that deadlines were widened because a thread by way of which heartbeats come had lost some, or did not run.";
     Pings: Counter "pulsegate_pings_total" {"outcome" = "sent"} "Pings sent to silent nodes.";
     PingsAnswered: Counter "pulsegate_pings_total" {"outcome" = "answered"} "Pings that were answered.";
     PingsSkippedForLoad: Counter "pulsegate_pings_total" {"outcome" = "skipped_for_load"} "Silent nodes that were not asked because too many were silent at once.";

@@ -8,8 +8,8 @@
 //!
 //! Most frames never come here: the kernel steers a frame by its lane. A frame that mixes lanes, a train of datagrams
 //! steered by its first, and a kernel without steering do. The queue is crossbeam's `ArrayQueue`; the owner's
-//! [`WakeHandle`] keeps a burst from waking it more than once. A full mailbox drops the newest and the sender counts it: the owner
-//! is then so far behind that the node's next heartbeat serves as well.
+//! [`WakeHandle`] keeps a burst from waking it more than once. A full mailbox drops the newest, and the sender counts it and
+//! lets the owner know (`peers.rs`): the owner is then so far behind that the node's next heartbeat serves as well.
 //!
 //! Order between two queues is not kept, and need not be: sequence and incarnation say which heartbeat is newer.
 
@@ -96,15 +96,22 @@ impl Mailbox {
 #[derive(Debug)]
 pub struct Dispatch {
     mailboxes: Arc<[Mailbox]>,
-    /// By shard: a parcel was posted since the last `wake_owners`.
-    to_wake: Vec<bool>,
+    /// By shard: what became of what was posted since the last `wake_owners`.
+    posted: Vec<Posted>,
+}
+
+/// What became of parcels for one shard.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+struct Posted {
+    any: bool,
+    is_any_lost: bool,
 }
 
 impl Dispatch {
     /// A way to these mailboxes, one a shard, in shard order.
     #[must_use]
     pub fn new(mailboxes: Arc<[Mailbox]>) -> Self {
-        Self { to_wake: vec![false; mailboxes.len()], mailboxes }
+        Self { posted: vec![Posted::default(); mailboxes.len()], mailboxes }
     }
 
     /// How many shards there are.
@@ -127,19 +134,22 @@ impl Dispatch {
 
     /// Posts a parcel, or counts it as dropped.
     pub fn post(&mut self, owner: usize, parcel: Parcel, tally: &mut Tally) {
+        self.posted[owner].any = true;
         if self.mailboxes[owner].post(parcel) {
             tally.add(Cell::HandedOff, 1);
-            self.to_wake[owner] = true;
         } else {
             tally.add(Cell::HandoffDropped, 1);
+            self.posted[owner].is_any_lost = true;
         }
     }
 
-    /// Calls `wake` for every shard that a parcel was posted to since the last time.
-    pub fn wake_owners(&mut self, mut wake: impl FnMut(&Mailbox)) {
-        for (mailbox, pending) in self.mailboxes.iter().zip(&mut self.to_wake) {
-            if std::mem::take(pending) {
-                wake(mailbox);
+    /// Calls `wake` for every shard that something was posted to since the last time: with its number, its mailbox, and
+    /// whether something was lost.
+    pub fn wake_owners(&mut self, mut wake: impl FnMut(usize, &Mailbox, bool)) {
+        for (owner, (mailbox, posted)) in self.mailboxes.iter().zip(&mut self.posted).enumerate() {
+            let posted = std::mem::take(posted);
+            if posted.any {
+                wake(owner, mailbox, posted.is_any_lost);
             }
         }
     }

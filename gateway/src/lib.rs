@@ -25,6 +25,8 @@ pub mod metrics_page;
 pub mod node_states;
 pub mod operator;
 pub mod outbox;
+pub mod peers;
+pub mod presence;
 pub mod prober;
 pub mod publisher;
 pub mod restart;

@@ -240,7 +240,7 @@ impl Shard {
         self.tally.add(Cell::PausedMicroseconds, u64::try_from(pause.as_micros()).unwrap_or(u64::MAX));
     }
 
-    /// The kernel has dropped datagrams of this shard since the last time.
+    /// Datagrams of this shard's nodes were dropped since the last time, or may have been.
     pub fn on_drops(&mut self, now: Timestamp) {
         self.engine.on_drops(now);
     }
@@ -292,8 +292,8 @@ impl Shard {
         !self.verdicts.is_empty()
     }
 
-    /// Calls `wake` for every shard that was sent a parcel and must be woken for it.
-    pub fn wake_owners(&mut self, wake: impl FnMut(&Mailbox)) {
+    /// Calls `wake` for every shard that was sent a parcel and must be woken for it: see [`Dispatch::wake_owners`].
+    pub fn wake_owners(&mut self, wake: impl FnMut(usize, &Mailbox, bool)) {
         self.dispatch.wake_owners(wake);
     }
 

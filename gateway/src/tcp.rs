@@ -7,7 +7,8 @@
 //! It runs on the control thread and owns no node: whatever arrives is passed on, as foreign heartbeats are between
 //! shards. A mailbox that is full makes the connection wait, so TCP's own flow control reaches the sender, and nothing
 //! is dropped. A frame that is refused is counted and skipped; a length that no frame can have ends the connection,
-//! because nothing after it can be trusted.
+//! because nothing after it can be trusted. While there are connections, shards can see whether this thread runs
+//! (`peers.rs`): if it does not, their nodes' heartbeats wait here.
 //!
 //! Nothing is answered yet: acks are specified in `codec/WIRE.md` and refused by name.
 
@@ -21,9 +22,12 @@ use pulsegate_codec::limits::FRAME_BYTES_MAX;
 use pulsegate_codec::{Batch, Decoder, RejectReason};
 use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
 
 use crate::counters::{Cell, CounterPage, Tally};
 use crate::handoff::{Description, Dispatch, Mailbox, Parcel};
+use crate::io::Clock;
+use crate::peers::Peers;
 
 /// Connections at a time; a further one is closed at once and counted.
 pub const CONNECTIONS_MAX: usize = 4_096;
@@ -37,6 +41,20 @@ pub const FULL_WAIT: Duration = Duration::from_millis(1);
 /// Wait after the system refused a connection (out of file descriptors, say).
 pub const ACCEPT_RETRY_WAIT: Duration = Duration::from_millis(100);
 
+/// How often the thread shows that it runs, while there are connections.
+pub const PRESENCE_INTERVAL: Duration = Duration::from_millis(50);
+
+/// The way from here to the shards.
+#[derive(Debug)]
+pub struct Passage {
+    /// One a shard, in their order.
+    pub mailboxes: Arc<[Mailbox]>,
+    /// Where shards see how this thread does.
+    pub peers: Peers,
+    /// Says when it is to run again.
+    pub clock: Clock,
+}
+
 /// What all connections share; one thread, so a borrow never meets another across an await.
 #[derive(Debug)]
 struct Reception {
@@ -45,17 +63,39 @@ struct Reception {
     tally: Tally,
     page: Arc<CounterPage>,
     connections: usize,
+    peers: Peers,
+    /// The first connection is there.
+    is_needed: Rc<Notify>,
 }
 
 /// Accepts connections until the task is dropped. Numbers go to `page`.
-pub async fn serve(listener: TcpListener, mailboxes: Arc<[Mailbox]>, page: Arc<CounterPage>) {
+pub async fn serve(listener: TcpListener, passage: Passage, page: Arc<CounterPage>) {
     let reception = Rc::new(RefCell::new(Reception {
         decoder: Decoder::new(),
-        dispatch: Dispatch::new(mailboxes),
+        dispatch: Dispatch::new(passage.mailboxes),
         tally: Tally::default(),
         page,
         connections: 0,
+        peers: passage.peers,
+        is_needed: Rc::default(),
     }));
+    tokio::join!(accept(listener, &reception), show_presence(&reception, passage.clock));
+}
+
+/// Shows, again and again, that this thread runs, for as long as somebody depends on it.
+async fn show_presence(reception: &RefCell<Reception>, clock: Clock) {
+    let is_needed = Rc::clone(&reception.borrow().is_needed);
+    loop {
+        if reception.borrow().connections == 0 {
+            reception.borrow().peers.note_due(None);
+            is_needed.notified().await;
+        }
+        reception.borrow().peers.note_due(Some(clock.now() + PRESENCE_INTERVAL));
+        tokio::time::sleep(PRESENCE_INTERVAL).await;
+    }
+}
+
+async fn accept(listener: TcpListener, reception: &Rc<RefCell<Reception>>) {
     loop {
         let stream = match listener.accept().await {
             Ok((stream, _)) => stream,
@@ -66,7 +106,7 @@ pub async fn serve(listener: TcpListener, mailboxes: Arc<[Mailbox]>, page: Arc<C
             }
         };
         if reception.borrow_mut().admits() {
-            tokio::task::spawn_local(connection(stream, Rc::clone(&reception)));
+            tokio::task::spawn_local(connection(stream, Rc::clone(reception)));
         }
     }
 }
@@ -124,6 +164,9 @@ impl Reception {
     fn admits(&mut self) -> bool {
         let admits = self.connections < CONNECTIONS_MAX;
         self.connections += usize::from(admits);
+        if self.connections == 1 {
+            self.is_needed.notify_one();
+        }
         self.count(if admits { Cell::ConnectionsAccepted } else { Cell::ConnectionsRefused });
         admits
     }
@@ -151,7 +194,11 @@ impl Reception {
             Ok(batch) => {
                 self.tally.add(Cell::FramesAccepted, 1);
                 pass_on(&batch, &mut self.dispatch, &mut self.tally);
-                self.dispatch.wake_owners(|mailbox| mailbox.owner().wake());
+                let peers = &self.peers;
+                self.dispatch.wake_owners(|owner, mailbox, is_lost| {
+                    peers.note_handoff(owner, is_lost);
+                    mailbox.owner().wake();
+                });
             }
             Err(reason) => self.tally.reject(reason),
         }

@@ -11,7 +11,7 @@
 //! ```
 //!
 //! A worker takes no lock, makes no call that may block but the wait, and logs nothing per datagram. It measures its
-//! own pauses: the time between the moment it wanted to run and the moment it ran.
+//! own pauses (`presence.rs`) and hears of the trouble of others that heartbeats come by way of (`peers.rs`).
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -23,6 +23,8 @@ use crate::handoff::MAILBOX_PARCELS_MAX;
 use crate::io::control_wake::ControlWake;
 use crate::io::huge_pages::{self, Region};
 use crate::io::{Clock, Receiver, ReceiverError};
+use crate::peers::Peers;
+use crate::presence::Presence;
 use crate::shard::{PARCELS_PER_TURN_MAX, Shard};
 
 /// How long a worker waits when verdicts found no room, before it offers them again.
@@ -44,6 +46,8 @@ pub struct WorkerShared {
     pub control: ControlWake,
     /// Set once, when the gateway stops; the worker is woken after.
     pub stop: Arc<AtomicBool>,
+    /// The others that receive.
+    pub peers: Peers,
 }
 
 /// One shard with its receiver, on its own thread.
@@ -55,7 +59,7 @@ pub struct Worker {
     shared: WorkerShared,
     /// Until when the last turn meant to sleep at most.
     woke_by: Option<Timestamp>,
-    turn_began: Timestamp,
+    presence: Presence,
     mail_left: bool,
     /// Dropped datagrams that the engine knows of.
     drops_seen: u64,
@@ -70,14 +74,14 @@ impl Worker {
         for (address, bytes) in shard.hot_memory() {
             huge_pages::advise(Region { address, bytes });
         }
-        let turn_began = clock.now();
+        let presence = Presence::new(clock.now(), clock.suspended());
         Self {
             shard,
             receiver,
             clock,
             shared,
             woke_by: None,
-            turn_began,
+            presence,
             mail_left: false,
             drops_seen: 0,
             is_ailing: false,
@@ -109,14 +113,16 @@ impl Worker {
         self.receiver.wait(timeout)?;
         let now = self.begin_turn();
         self.reap(now)?;
+        self.note_drops(now);
         self.take_mail();
         if self.shard.next_deadline().is_some_and(|deadline| deadline <= now) {
             // Whatever arrived up to this moment is taken before anything is called silent at this moment.
-            let horizon = self.clock.now();
-            self.note_pause(horizon.since(now), horizon);
+            let horizon = self.look();
             self.drain()?;
             // The drain took datagrams at later moments than the horizon.
-            self.note_drops(self.clock.now());
+            let now = self.look();
+            self.note_drops(now);
+            self.note_peers(now);
             self.shard.on_tick(horizon);
         }
         self.ask();
@@ -135,8 +141,20 @@ impl Worker {
         }
     }
 
+    /// Reads the clock, and notes how long it was not read.
+    fn look(&mut self) -> Timestamp {
+        let now = self.clock.now();
+        let absence = self.presence.look(now);
+        self.note_pause(absence, now);
+        // It looks again soon; if it does not, it is because it does not run.
+        self.shared.peers.note_due(Some(now));
+        now
+    }
+
     /// Tells the engine that nobody listened, if it was for long.
     fn note_pause(&mut self, pause: Duration, now: Timestamp) {
+        let pause_us = u64::try_from(pause.as_micros()).unwrap_or(u64::MAX);
+        self.shard.tally_mut().raise(Cell::LongestPauseMicroseconds, pause_us);
         if pause >= PAUSE_MIN {
             self.shard.on_pause(pause, now);
             self.is_ailing = true;
@@ -150,7 +168,16 @@ impl Worker {
             self.drops_seen = drops;
             self.shard.on_drops(now);
             self.shard.tally_mut().set(Cell::KernelDrops, drops);
+            self.shared.peers.note_drops();
             self.is_ailing = true;
+        }
+    }
+
+    /// Tells the engine of heartbeats that were lost on the way here, or wait where nobody runs.
+    fn note_peers(&mut self, now: Timestamp) {
+        if self.shared.peers.is_any_in_trouble(now) {
+            self.shard.on_drops(now);
+            self.shard.tally_mut().add(Cell::PeerTroubles, 1);
         }
     }
 
@@ -159,7 +186,8 @@ impl Worker {
         let mut drain = self.receiver.begin_drain();
         while self.receiver.drain_round(&mut drain)? {
             // A stamp older than the datagram would let its node's deadline pass early: read the clock every round.
-            self.reap(self.clock.now())?;
+            let now = self.look();
+            self.reap(now)?;
         }
         // As with the socket: no more passes than the mailbox can have held when the drain began.
         for _ in 0..=MAILBOX_PARCELS_MAX / PARCELS_PER_TURN_MAX {
@@ -175,7 +203,8 @@ impl Worker {
     fn take_mail(&mut self) {
         self.mail_left = self.shard.gather_mail();
         // Read after the parcels were taken: another shard may have received them a moment ago.
-        self.shard.on_mail(self.clock.now());
+        let now = self.look();
+        self.shard.on_mail(now);
     }
 
     /// Takes what the receiver has frozen; all of it arrived before `received_at`.
@@ -197,10 +226,7 @@ impl Worker {
 
     /// How long the next wait may last; `None` when nothing is armed.
     fn timeout(&mut self) -> Option<Duration> {
-        let now = self.clock.now();
-        let turn = now.since(self.turn_began);
-        self.pause_seen(turn);
-        self.note_pause(turn, now);
+        let now = self.look();
         let until_deadline = self.shard.next_deadline().map(|deadline| deadline.since(now));
         let timeout = if self.mail_left {
             Some(Duration::ZERO)
@@ -212,32 +238,32 @@ impl Worker {
             until_deadline
         };
         self.woke_by = timeout.map(|timeout| now + timeout);
+        self.shared.peers.note_due(self.woke_by);
         timeout
     }
 
     fn begin_turn(&mut self) -> Timestamp {
         let now = self.clock.now();
-        if let Some(woke_by) = self.woke_by {
-            let overslept = now.since(woke_by);
-            self.pause_seen(overslept);
-            // Before what has gathered meanwhile is taken.
-            self.note_pause(overslept, now);
+        // Before what has gathered meanwhile is taken.
+        let overslept = self.presence.wake(self.woke_by, now);
+        self.note_pause(overslept, now);
+        let suspended = self.presence.slept_through(self.clock.suspended());
+        if !suspended.is_zero() {
+            self.note_pause(suspended, now);
         }
-        self.turn_began = now;
+        self.shared.peers.note_due(Some(now));
         now
-    }
-
-    /// A turn that took long, or a wait that overslept: either way the shard did not see its socket.
-    fn pause_seen(&mut self, pause: Duration) {
-        let pause_us = u64::try_from(pause.as_micros()).unwrap_or(u64::MAX);
-        self.shard.tally_mut().raise(Cell::LongestPauseMicroseconds, pause_us);
     }
 
     /// Hands over verdicts, wakes peers, copies the counters out. True when verdicts are left.
     fn finish_turn(&mut self) -> bool {
         let has_news = self.shard.hand_over();
         let receiver = &mut self.receiver;
-        self.shard.wake_owners(|mailbox| receiver.wake(mailbox.owner()));
+        let peers = &self.shared.peers;
+        self.shard.wake_owners(|owner, mailbox, is_lost| {
+            peers.note_handoff(owner, is_lost);
+            receiver.wake(mailbox.owner());
+        });
         self.shard.tally_mut().add(Cell::Turns, 1);
         self.shared.page.store(self.shard.settle_tally());
         // After the page, which tells the control thread what ails the shard.

@@ -12,6 +12,7 @@ use pulsegate::handoff::Mailbox;
 use pulsegate::io::control_wake::ControlWake;
 use pulsegate::io::{Receiver, ReceiverConfig, ReceiverKind};
 use pulsegate::outbox::Outbox;
+use pulsegate::peers::Peers;
 use pulsegate::shard::Shard;
 use pulsegate::worker::{Worker, WorkerShared};
 use pulsegate_codec::{BatchEncoder, Compression, SenderId};
@@ -54,7 +55,8 @@ impl Contender for Gateway {
         let frames_before = page.read(Cell::DatagramsReceived);
         let verdicts_before = page.read(Cell::Verdicts);
         let control = ControlWake::new().expect("an eventfd");
-        let shared = WorkerShared { page: Arc::clone(&page), control, stop: Arc::clone(&stage.stop) };
+        let peers = Peers::of(1).pop().expect("one");
+        let shared = WorkerShared { page: Arc::clone(&page), control, stop: Arc::clone(&stage.stop), peers };
         while stage.clock.now() < begins {
             std::hint::spin_loop();
         }

@@ -67,8 +67,7 @@ pub(super) async fn serve(
     let of_restart = (snapshots, logs.events.view(), Arc::clone(&observed.restart));
     let snapshots = snapshot_writer(config, endpoints.epoch, of_restart, &shards, clock);
     let announcer = Announcer::new(config.name.clone(), endpoints.epoch, config.profiles.clone());
-    let gauges = Arc::clone(&observed.stream);
-    let kafka_counters = Arc::clone(&observed.kafka);
+    let (gauges, kafka_counters) = (Arc::clone(&observed.stream), Arc::clone(&observed.kafka));
     tracing::info!(security = %kafka_security::describe(&security), "Kafka port");
     let port = kafka::Port { address: endpoints.kafka, security, counters: kafka_counters };
     let (offsets, damage) = kafka::open_offsets(config, storage, &logs.damage).await?;
@@ -88,7 +87,8 @@ pub(super) async fn serve(
     let admin =
         spawn(listeners.admin, |listener| admin::serve(listener, observed, desk_of_operators, maintenance))?;
     let kafka = spawn(listeners.kafka, |listener| kafka.serve(listener))?;
-    let tcp = spawn(listeners.heartbeats_tcp, |listener| tcp::serve(listener, shards.mailboxes(), tcp_page))?;
+    let (tcp, passage) = (listeners.heartbeats_tcp, shards.take_passage(clock));
+    let tcp = spawn(tcp, |listener| tcp::serve(listener, passage, tcp_page))?;
     let prober = tokio::task::spawn_local(prober::serve(desk, config.probe.reach, shards.mailboxes()));
     let snapshots = tokio::task::spawn_local(snapshots.serve());
     let tasks = [admin.abort_handle(), kafka.abort_handle(), tcp.abort_handle()];

@@ -18,11 +18,13 @@ use crate::io::Clock;
 use crate::io::control_wake::ControlWake;
 use crate::io::{Receiver, ReceiverConfig, ReceiverError, ReceiverKind, SocketGroup, WakeHandle};
 use crate::outbox::Outbox;
+use crate::peers::Peers;
 use crate::prober::ProbeDesk;
 use crate::restart::RestoredNode;
 use crate::restart::writer::SnapshotDesk;
 use crate::second_opinion::Inquiries;
 use crate::shard::{Asking, Shard};
+use crate::tcp::Passage;
 use crate::worker::{PAUSE_MIN, Worker, WorkerShared};
 
 /// All shard threads.
@@ -33,6 +35,7 @@ pub(super) struct Shards {
     outboxes: Arc<[Arc<Outbox>]>,
     running: Arc<AtomicUsize>,
     stopper: Stopper,
+    control_peers: Option<Peers>,
 }
 
 /// Stops all shards.
@@ -72,9 +75,13 @@ impl Shards {
         let outboxes: Arc<[_]> = (0..count).map(|_| Arc::new(Outbox::default())).collect();
         let running = Arc::new(AtomicUsize::new(count));
         let stop = Arc::new(AtomicBool::new(false));
+        // The control thread is the last: heartbeats over TCP come by way of it.
+        let mut peers = Peers::of(count + 1);
+        let control_peers = peers.pop().expect("one more than there are shards");
         let mut threads = Vec::with_capacity(count);
         let mut opened = Vec::with_capacity(count);
-        for (index, (socket, known)) in sockets.sockets.into_iter().zip(known).enumerate() {
+        for (index, ((socket, known), peers)) in sockets.sockets.into_iter().zip(known).zip(peers).enumerate()
+        {
             let (opened_sender, opened_receiver) = channel();
             let (mailboxes_sender, mailboxes_receiver) = channel();
             let start = ShardStart {
@@ -89,6 +96,7 @@ impl Shards {
                     page: Arc::clone(&pages[index]),
                     control: control.clone(),
                     stop: Arc::clone(&stop),
+                    peers,
                 },
                 running: Arc::clone(&running),
                 asking: asking(config, desk),
@@ -104,7 +112,14 @@ impl Shards {
             opened.push((opened_receiver, mailboxes_sender));
         }
         let mailboxes = hand_out_mailboxes(opened)?;
-        Ok(Self { threads, pages, outboxes, running, stopper: Stopper { stop, mailboxes } })
+        let stopper = Stopper { stop, mailboxes };
+        Ok(Self { threads, pages, outboxes, running, stopper, control_peers: Some(control_peers) })
+    }
+
+    /// The way to them for heartbeats that arrive on the control thread. There is one, to be taken once.
+    pub(super) fn take_passage(&mut self, clock: Clock) -> Passage {
+        let peers = self.control_peers.take().expect("taken once");
+        Passage { mailboxes: self.mailboxes(), peers, clock }
     }
 
     pub(super) fn mailboxes(&self) -> Arc<[Mailbox]> {

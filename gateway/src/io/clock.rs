@@ -1,7 +1,8 @@
 //! The only file that reads a clock.
 //!
-//! Three clocks: the monotonic one, on which everything is decided; the wall clock, only to write dates on what is
-//! published; and the processor time of a thread, only to measure. The wall clock may be stepped at any moment, so it
+//! Four clocks: the monotonic one, on which everything is decided; the one that goes on while the machine is suspended,
+//! only to learn that it was; the wall clock, only to write dates on what is published; and the processor time of a
+//! thread, only to measure. The wall clock may be stepped at any moment, so it
 //! is never subtracted from itself: a [`WallOffset`] is read anew for each batch of events and added to monotonic time.
 
 use std::mem::MaybeUninit;
@@ -24,6 +25,16 @@ impl Clock {
     #[must_use]
     pub fn now(self) -> Timestamp {
         Timestamp::from_nanoseconds(nanoseconds(libc::CLOCK_MONOTONIC))
+    }
+
+    /// For how long the machine was suspended since it started, or a little less: how far `CLOCK_BOOTTIME` is ahead of
+    /// `CLOCK_MONOTONIC`.
+    #[must_use]
+    pub fn suspended(self) -> Duration {
+        let with_suspensions = nanoseconds(libc::CLOCK_BOOTTIME);
+        // Read second: what passes between the two readings must not look like a suspension.
+        let without = nanoseconds(libc::CLOCK_MONOTONIC);
+        Duration::from_nanos(with_suspensions.saturating_sub(without))
     }
 
     /// Microseconds since the Unix epoch, by the wall clock.
@@ -107,6 +118,16 @@ mod tests {
         let after = clock.unix_us();
         // The offset's two readings are not one moment: allow the time that lies between them, or a slow step.
         assert!(between + 100_000 >= before && between <= after + 100_000, "{before} {between} {after}");
+    }
+
+    #[test]
+    fn a_machine_that_is_awake_is_not_suspended() {
+        let clock = Clock::new();
+        let before = clock.suspended();
+        for _ in 0..10_000 {
+            let grown = clock.suspended().saturating_sub(before);
+            assert!(grown < Duration::from_millis(1), "{grown:?}");
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod overflow;
+mod peers;
 mod receive;
 mod sockets;
 mod support;
