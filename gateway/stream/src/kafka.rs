@@ -9,6 +9,7 @@
 //!   memory.rs   what all connections share, so that together they are bounded
 //!   fetching.rs batches from the files, at once or when they are committed
 //!   group_desk.rs   who waits for the group coordinator (group.rs)
+//!   admin_desk.rs   what administrators ask about groups
 //!   offset_desk.rs  who may commit, into the store (offsets.rs)
 //! ```
 //!
@@ -21,6 +22,7 @@ pub mod group;
 pub mod limits;
 pub mod offsets;
 
+mod admin_desk;
 mod answer;
 mod api;
 mod connection;

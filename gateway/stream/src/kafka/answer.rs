@@ -72,7 +72,6 @@ fn group_request(
         ApiKey::SyncGroup => GroupRequest::Sync(group::read_sync(reader, version)?),
         ApiKey::Heartbeat => GroupRequest::Heartbeat(group::read_heartbeat(reader, version)?),
         ApiKey::LeaveGroup => GroupRequest::Leave(group::read_leave(reader, version)?),
-        ApiKey::ListGroups => GroupRequest::List { states: admin::read_list_groups(reader, version)? },
         _ => return Ok(None),
     }))
 }
@@ -136,13 +135,8 @@ async fn answer_at_once(
                 return Ok(Answer::Close);
             }
         }
-        ApiKey::DescribeGroups => {
-            let names: BTreeSet<String> = admin::read_describe_groups(reader, version)?.into_iter().collect();
-            if names.len() > PARTITIONS_PER_REQUEST_MAX {
-                return Ok(Answer::Close);
-            }
-            server.describe_groups(names, version, &mut writer).await;
-        }
+        ApiKey::ListGroups => return server.list_groups(reader, version, writer),
+        ApiKey::DescribeGroups => return server.describe_groups(reader, version, writer).await,
         _ => return Ok(Answer::Close),
     }
     Ok(server.respond(writer))
@@ -155,7 +149,7 @@ pub(super) fn distinct<T: Ord + Copy>(names: Vec<T>) -> Vec<T> {
 
 impl KafkaServer {
     /// The response, with the memory that it takes.
-    fn respond(&self, writer: Writer) -> Answer {
+    pub(super) fn respond(&self, writer: Writer) -> Answer {
         if writer.is_cut() {
             return Answer::Starved;
         }
@@ -242,21 +236,8 @@ impl KafkaServer {
             Some(GroupResponse::Sync(response)) => group::write_sync(&mut writer, version, &response),
             Some(GroupResponse::Heartbeat(error)) => group::write_heartbeat(&mut writer, version, error),
             Some(GroupResponse::Leave(response)) => group::write_leave(&mut writer, version, &response),
-            Some(GroupResponse::List(groups)) => admin::write_list_groups(&mut writer, version, &groups),
             _ => return Answer::Close,
         }
         self.respond(writer)
-    }
-
-    async fn describe_groups(&self, names: BTreeSet<String>, version: i16, writer: &mut Writer) {
-        let mut groups = Vec::with_capacity(names.len());
-        for group_id in names {
-            if let Some(GroupResponse::Describe(group)) =
-                self.groups.ask(GroupRequest::Describe { group_id }).await
-            {
-                groups.push(group);
-            }
-        }
-        admin::write_describe_groups(writer, version, &groups);
     }
 }

@@ -9,7 +9,7 @@
 //!  on_time(now)                    group "b"  …                                  state.rs     the rebalance
 //!         │                                                                      join.rs      joining
 //!         ▼                        deadlines: (when, group), the earliest first  session.rs   sync, heartbeat, leave
-//!  [(token, response)]             parked: token ──▶ group
+//!  [(token, response)]             parked: token ──▶ group                       view.rs      list, describe
 //! ```
 //!
 //! A pure state machine: time comes in with each call, responses go out with the token of their request, at once or
@@ -31,6 +31,7 @@ mod session;
 mod state;
 #[cfg(test)]
 mod tests;
+mod view;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -38,10 +39,10 @@ use std::time::Duration;
 pub use config::GroupConfig;
 pub use error::GroupErrorCode;
 pub use message::{
-    DescribedGroup, DescribedMember, GroupRequest, GroupResponse, GroupState, JoinRequest, JoinResponse,
-    JoinedMember, LeaveRequest, LeaveResponse, LeavingMember, ListedGroup, MemberOfGeneration, Protocol,
-    RequestToken, SyncRequest, SyncResponse,
+    GroupRequest, GroupResponse, GroupState, JoinRequest, JoinResponse, JoinedMember, LeaveRequest,
+    LeaveResponse, LeavingMember, MemberOfGeneration, Protocol, RequestToken, SyncRequest, SyncResponse,
 };
+pub use view::{DescribedGroup, DescribedMember, ListedGroup};
 
 use limits::{ASSIGNMENT_BYTES_MAX, GROUP_ID_BYTES_MAX};
 use member::{MemberIds, Parked};
@@ -107,17 +108,7 @@ impl GroupCoordinator {
             answers.push((token, request.refused(error)));
             return answers;
         }
-        match request {
-            GroupRequest::List { states } => answers.push((token, self.list(&states))),
-            GroupRequest::Describe { group_id } => {
-                let described = match self.groups.get(&group_id) {
-                    Some(entry) => entry.group.describe(group_id),
-                    None => DescribedGroup::absent(group_id, GroupErrorCode::None),
-                };
-                answers.push((token, GroupResponse::Describe(described)));
-            }
-            request => self.handle_in_group(token, request, &mut answers),
-        }
+        self.handle_in_group(token, request, &mut answers);
         answers
     }
 
@@ -181,9 +172,7 @@ impl GroupCoordinator {
 
     /// Checks what does not depend on the state of the group, and makes room for a new one.
     fn admit(&mut self, request: &GroupRequest) -> Result<(), GroupErrorCode> {
-        if let Some(group_id) = request.group_id()
-            && !(1..=GROUP_ID_BYTES_MAX).contains(&group_id.len())
-        {
+        if !(1..=GROUP_ID_BYTES_MAX).contains(&request.group_id().len()) {
             return Err(GroupErrorCode::InvalidGroupId);
         }
         match request {
@@ -243,7 +232,7 @@ impl GroupCoordinator {
     }
 
     fn handle_in_group(&mut self, token: RequestToken, request: GroupRequest, answers: &mut Answers) {
-        let group_id = request.group_id().expect("all others were answered").to_owned();
+        let group_id = request.group_id().to_owned();
         if !self.groups.contains_key(&group_id) {
             match &request {
                 GroupRequest::Join(join) if join.member_id.is_empty() => {
@@ -268,7 +257,6 @@ impl GroupCoordinator {
                     let members = group.leave(turn, leave.members);
                     GroupResponse::Leave(LeaveResponse { error: GroupErrorCode::None, members })
                 }
-                GroupRequest::List { .. } | GroupRequest::Describe { .. } => return,
             };
             turn.answers.push((token, answer));
         });
@@ -309,18 +297,5 @@ impl GroupCoordinator {
         for (token, _) in answers {
             self.parked.remove(token);
         }
-    }
-
-    fn list(&self, states: &[String]) -> GroupResponse {
-        let is_asked_for = |state: GroupState| {
-            states.is_empty() || states.iter().any(|name| name.eq_ignore_ascii_case(state.name()))
-        };
-        let groups = self.groups.iter().filter(|(_, entry)| is_asked_for(entry.group.state));
-        let listed = groups.map(|(group_id, entry)| ListedGroup {
-            group_id: group_id.clone(),
-            protocol_type: entry.group.protocol_type.clone().unwrap_or_default(),
-            state: entry.group.state,
-        });
-        GroupResponse::List(listed.collect())
     }
 }

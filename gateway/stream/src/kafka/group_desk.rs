@@ -56,6 +56,11 @@ impl GroupDesk {
         receiver.await.ok()
     }
 
+    /// Looks at the groups, between two requests.
+    pub(super) fn look<T>(&self, look: impl FnOnce(&GroupCoordinator) -> T) -> T {
+        look(&self.coordinator.borrow())
+    }
+
     /// Whether the group has members.
     pub(super) fn has_members(&self, group_id: &str) -> bool {
         self.coordinator.borrow().has_members(group_id)

@@ -37,6 +37,12 @@ pub const RESPONSE_BYTES_MAX: usize =
 /// nothing is left is not sent, and its connection ends.
 pub const RESPONSE_MEMORY_BYTES_MAX: usize = 32 * 1024 * 1024;
 
+/// Bytes that are written of a response about many groups before others get their turn on the thread.
+pub const COMPOSED_BYTES_PER_TURN: usize = 256 * 1024;
+
+/// Groups that are looked at for such a response before others get their turn.
+pub const GROUPS_PER_TURN: usize = 256;
+
 /// While others wait for memory, whoever holds some must move [`PROGRESS_BYTES_MIN`] in this time, or lose the
 /// connection.
 pub const PROGRESS_INTERVAL: Duration = Duration::from_secs(1);

@@ -3,7 +3,8 @@
 //! ```text
 //!   a request      16 KiB of its own ─▶ the rest waits for a share ─▶ read ─▶ given back when it is understood
 //!   records        wait for a share ─▶ read from the files ─▶ sent ─▶ given back
-//!   a response     composed ─▶ 16 KiB of its own, the rest takes a share or is not sent at all
+//!   a response     composed ─▶ 16 KiB of its own, the rest takes a share or is not sent at all; one that takes several
+//!                  turns of the thread takes its share turn by turn, and only one of that kind is composed at a time
 //! ```
 //!
 //! Shares are given in the order in which they were asked for. Whoever holds one and neither reads nor sends keeps it from
@@ -70,6 +71,13 @@ impl Memory {
 impl Share {
     pub(super) fn bytes(&self) -> usize {
         self.permit.num_permits()
+    }
+
+    /// Takes as much more as makes it so large, if that is there. Returns whether it is so large now.
+    pub(super) fn try_grow_to(&mut self, bytes: usize) -> bool {
+        let Some(more) = self.memory.try_take(bytes.saturating_sub(self.bytes())) else { return false };
+        self.permit.merge(more.permit);
+        true
     }
 
     /// Gives back what is more than this.

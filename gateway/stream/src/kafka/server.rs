@@ -4,7 +4,8 @@
 //!   accept ─▶ connection: length ─▶ frame ─▶ answer.rs ─▶ response ─▶ next frame
 //!                                                │
 //!                         LogView (fetching.rs)  ├─ parked until a commit
-//!                         groups  (group_desk.rs)└─ parked until the other members come
+//!                         groups  (group_desk.rs)├─ parked until the other members come
+//!                                (admin_desk.rs) └─ many groups, in turns
 //! ```
 //!
 //! All of it runs on the thread that writes the log, as local tasks; only the reading of files is done in the blocking
@@ -23,7 +24,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{RwLock, Semaphore};
+use tokio::sync::{Mutex, RwLock, Semaphore};
 use tokio::task::{AbortHandle, JoinSet};
 
 use super::connection::connection;
@@ -146,6 +147,8 @@ pub struct KafkaServer {
     pub(super) frame_memory: Rc<Memory>,
     /// For large responses.
     pub(super) response_memory: Rc<Memory>,
+    /// Whose turn it is to compose a response about many groups.
+    pub(super) composing: Mutex<()>,
     pub(super) parked_fetches: Cell<usize>,
     pub(super) on_failure: FailureListener,
     pub(super) unix_ms: WallClock,
@@ -181,6 +184,7 @@ impl KafkaServer {
             readers: Semaphore::new(READERS_MAX),
             frame_memory: Memory::new(FRAME_MEMORY_BYTES_MAX),
             response_memory: Memory::new(RESPONSE_MEMORY_BYTES_MAX),
+            composing: Mutex::new(()),
             parked_fetches: Cell::new(0),
         }
     }

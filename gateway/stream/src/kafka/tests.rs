@@ -3,6 +3,7 @@
 
 mod client;
 mod damage;
+mod groups;
 mod memory;
 mod oracle;
 mod secured;

@@ -2,30 +2,50 @@
 
 use super::metadata::write_broker;
 use super::{NO_OPERATIONS, error_code};
-use crate::kafka::group::{DescribedGroup, ListedGroup};
+use crate::kafka::group::{DescribedGroup, GroupState, ListedGroup};
 use crate::kafka::server::Advertised;
 use crate::kafka::wire::{Reader, WireError, Writer};
 
-/// The states that groups must be in; none means any.
-pub(in crate::kafka) fn read_list_groups(
-    mut reader: Reader<'_>,
+/// The states that groups must be in.
+#[derive(Debug)]
+pub(in crate::kafka) struct States {
+    /// None: any.
+    asked: Option<Vec<GroupState>>,
+}
+
+impl States {
+    /// By their names, without regard to case; without any, all. However many names there are, what is left of them is
+    /// as many states as there are.
+    pub(in crate::kafka) fn of_names(names: &[&str]) -> Self {
+        let is_asked = |state: &GroupState| names.iter().any(|name| name.eq_ignore_ascii_case(state.name()));
+        let asked = (!names.is_empty()).then(|| GroupState::ALL.into_iter().filter(is_asked).collect());
+        Self { asked }
+    }
+
+    pub(in crate::kafka) fn contains(&self, state: GroupState) -> bool {
+        self.asked.as_ref().is_none_or(|asked| asked.contains(&state))
+    }
+}
+
+/// The names of the states that groups must be in; none means any.
+pub(in crate::kafka) fn read_list_groups<'a>(
+    mut reader: Reader<'a>,
     version: i16,
-) -> Result<Vec<String>, WireError> {
-    let states =
-        if version >= 4 { reader.array(1, |reader| reader.string().map(str::to_owned))? } else { Vec::new() };
+) -> Result<Vec<&'a str>, WireError> {
+    let states = if version >= 4 { reader.array(1, Reader::string)? } else { Vec::new() };
     reader.tags()?;
     reader.finish()?;
     Ok(states)
 }
 
-pub(in crate::kafka) fn write_list_groups(writer: &mut Writer, version: i16, groups: &[ListedGroup]) {
+pub(in crate::kafka) fn write_list_groups(writer: &mut Writer, version: i16, groups: &[ListedGroup<'_>]) {
     if version >= 1 {
         writer.int32(0);
     }
     writer.int16(error_code::NONE);
     writer.array(groups, |writer, group| {
-        writer.string(&group.group_id);
-        writer.string(&group.protocol_type);
+        writer.string(group.group_id);
+        writer.string(group.protocol_type);
         if version >= 4 {
             writer.string(group.state.name());
         }
@@ -35,11 +55,11 @@ pub(in crate::kafka) fn write_list_groups(writer: &mut Writer, version: i16, gro
 }
 
 /// The groups to describe.
-pub(in crate::kafka) fn read_describe_groups(
-    mut reader: Reader<'_>,
+pub(in crate::kafka) fn read_describe_groups<'a>(
+    mut reader: Reader<'a>,
     version: i16,
-) -> Result<Vec<String>, WireError> {
-    let groups = reader.array(1, |reader| reader.string().map(str::to_owned))?;
+) -> Result<Vec<&'a str>, WireError> {
+    let groups = reader.array(1, Reader::string)?;
     if version >= 3 {
         reader.boolean()?; // There is no authorization.
     }
@@ -48,32 +68,39 @@ pub(in crate::kafka) fn read_describe_groups(
     Ok(groups)
 }
 
-pub(in crate::kafka) fn write_describe_groups(writer: &mut Writer, version: i16, groups: &[DescribedGroup]) {
+/// So many groups follow, and then the tags of the response.
+pub(in crate::kafka) fn begin_described_groups(writer: &mut Writer, version: i16, count: usize) {
     if version >= 1 {
         writer.int32(0);
     }
-    writer.array(groups, |writer, group| {
-        writer.int16(group.error.code());
-        writer.string(&group.group_id);
-        writer.string(group.state.name());
-        writer.string(&group.protocol_type);
-        writer.string(&group.protocol);
-        writer.array(&group.members, |writer, member| {
-            writer.string(&member.member_id);
-            if version >= 4 {
-                writer.nullable_string(member.group_instance_id.as_deref());
-            }
-            writer.string(&member.client_id);
-            writer.string(&member.client_host);
-            writer.bytes(&member.metadata);
-            writer.bytes(&member.assignment);
-            writer.tags();
-        });
-        if version >= 3 {
-            writer.int32(NO_OPERATIONS);
+    writer.array_length(count);
+}
+
+pub(in crate::kafka) fn write_described_group(
+    writer: &mut Writer,
+    version: i16,
+    group_id: &str,
+    group: &DescribedGroup<'_>,
+) {
+    writer.int16(group.error.code());
+    writer.string(group_id);
+    writer.string(group.state.name());
+    writer.string(group.protocol_type);
+    writer.string(group.protocol);
+    writer.array(group.members(), |writer, member| {
+        writer.string(member.member_id);
+        if version >= 4 {
+            writer.nullable_string(member.group_instance_id);
         }
+        writer.string(member.client_id);
+        writer.string(member.client_host);
+        writer.bytes(member.metadata);
+        writer.bytes(member.assignment);
         writer.tags();
     });
+    if version >= 3 {
+        writer.int32(NO_OPERATIONS);
+    }
     writer.tags();
 }
 

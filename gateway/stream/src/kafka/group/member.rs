@@ -103,14 +103,14 @@ impl Member {
         JoinedMember {
             member_id: self.id.clone(),
             group_instance_id: self.instance_id.clone(),
-            metadata: self.metadata(protocol),
+            metadata: self.metadata(protocol).cloned().unwrap_or_default(),
         }
     }
 
-    /// For this protocol; empty if it has none.
-    pub(super) fn metadata(&self, protocol: Option<&str>) -> Bytes {
+    /// For this protocol, if it has it.
+    pub(super) fn metadata(&self, protocol: Option<&str>) -> Option<&Bytes> {
         let own = self.protocols.iter().find(|own| Some(own.name.as_str()) == protocol);
-        own.map_or_else(Bytes::new, |own| own.metadata.clone())
+        own.map(|own| &own.metadata)
     }
 
     /// Bytes that it holds.

@@ -24,16 +24,6 @@ pub enum GroupRequest {
     Leave(LeaveRequest),
     /// Whether an `OffsetCommit` may go to the store.
     OffsetCommitCheck(MemberOfGeneration),
-    /// `ListGroups`; with state names, only groups in one of these states.
-    List {
-        /// `Stable`, `Empty` and so on, without regard to case. Empty: all.
-        states: Vec<String>,
-    },
-    /// `DescribeGroups`, one group.
-    Describe {
-        /// Which one.
-        group_id: String,
-    },
 }
 
 /// One assignor that a member has.
@@ -129,10 +119,6 @@ pub enum GroupResponse {
     Leave(LeaveResponse),
     /// Whether the commit may go on.
     OffsetCommitCheck(GroupErrorCode),
-    /// `ListGroups`, by group id.
-    List(Vec<ListedGroup>),
-    /// `DescribeGroups`, one group.
-    Describe(DescribedGroup),
 }
 
 /// `JoinGroup`.
@@ -189,51 +175,6 @@ pub struct LeaveResponse {
     pub members: Vec<(LeavingMember, GroupErrorCode)>,
 }
 
-/// One line of `ListGroups`.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct ListedGroup {
-    /// Which one.
-    pub group_id: String,
-    /// Empty if it never had a member.
-    pub protocol_type: String,
-    /// At the moment.
-    pub state: GroupState,
-}
-
-/// One group of `DescribeGroups`. A group that is not there is [`GroupState::Dead`], without an error, as in Kafka.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct DescribedGroup {
-    /// Success or why not.
-    pub error: GroupErrorCode,
-    /// Which one.
-    pub group_id: String,
-    /// At the moment.
-    pub state: GroupState,
-    /// Empty if it never had a member.
-    pub protocol_type: String,
-    /// Empty unless stable.
-    pub protocol: String,
-    /// By id.
-    pub members: Vec<DescribedMember>,
-}
-
-/// One member of a described group.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct DescribedMember {
-    /// Its id.
-    pub member_id: String,
-    /// Set for a static member.
-    pub group_instance_id: Option<String>,
-    /// As it called itself.
-    pub client_id: String,
-    /// Where it came from.
-    pub client_host: String,
-    /// For the chosen protocol; empty unless stable.
-    pub metadata: Bytes,
-    /// Empty unless stable.
-    pub assignment: Bytes,
-}
-
 /// Where a group stands.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum GroupState {
@@ -250,6 +191,10 @@ pub enum GroupState {
 }
 
 impl GroupState {
+    /// All of them.
+    pub const ALL: [Self; 5] =
+        [Self::Empty, Self::PreparingRebalance, Self::CompletingRebalance, Self::Stable, Self::Dead];
+
     /// As the Kafka tools show and expect it.
     #[must_use]
     pub const fn name(self) -> &'static str {

@@ -3,20 +3,16 @@
 use bytes::Bytes;
 
 use super::error::GroupErrorCode;
-use super::message::{
-    DescribedGroup, GroupRequest, GroupResponse, GroupState, JoinResponse, LeaveResponse, SyncResponse,
-};
+use super::message::{GroupRequest, GroupResponse, JoinResponse, LeaveResponse, SyncResponse};
 
 impl GroupRequest {
-    /// Which group it is about. None for a list.
-    pub(super) fn group_id(&self) -> Option<&str> {
+    /// Which group it is about.
+    pub(super) fn group_id(&self) -> &str {
         match self {
-            Self::Join(request) => Some(&request.group_id),
-            Self::Sync(request) => Some(&request.member.group_id),
-            Self::Heartbeat(member) | Self::OffsetCommitCheck(member) => Some(&member.group_id),
-            Self::Leave(request) => Some(&request.group_id),
-            Self::Describe { group_id } => Some(group_id),
-            Self::List { .. } => None,
+            Self::Join(request) => &request.group_id,
+            Self::Sync(request) => &request.member.group_id,
+            Self::Heartbeat(member) | Self::OffsetCommitCheck(member) => &member.group_id,
+            Self::Leave(request) => &request.group_id,
         }
     }
 
@@ -45,8 +41,6 @@ impl GroupRequest {
             Self::Heartbeat(_) => GroupResponse::Heartbeat(error),
             Self::Leave(_) => GroupResponse::Leave(LeaveResponse { error, members: Vec::new() }),
             Self::OffsetCommitCheck(_) => GroupResponse::OffsetCommitCheck(error),
-            Self::List { .. } => GroupResponse::List(Vec::new()),
-            Self::Describe { group_id } => GroupResponse::Describe(DescribedGroup::absent(group_id, error)),
         }
     }
 }
@@ -69,19 +63,5 @@ impl JoinResponse {
 impl SyncResponse {
     pub(super) const fn refused(error: GroupErrorCode) -> GroupResponse {
         GroupResponse::Sync(Self { error, protocol_type: None, protocol: None, assignment: Bytes::new() })
-    }
-}
-
-impl DescribedGroup {
-    /// A group that is not there.
-    pub(super) const fn absent(group_id: String, error: GroupErrorCode) -> Self {
-        Self {
-            error,
-            group_id,
-            state: GroupState::Dead,
-            protocol_type: String::new(),
-            protocol: String::new(),
-            members: Vec::new(),
-        }
     }
 }

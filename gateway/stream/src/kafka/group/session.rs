@@ -8,8 +8,7 @@ use super::error::GroupErrorCode;
 use super::limits::ASSIGNMENT_BYTES_MAX;
 use super::member::Parked;
 use super::message::{
-    DescribedGroup, DescribedMember, GroupResponse, GroupState, LeavingMember, MemberOfGeneration,
-    RequestToken, SyncRequest, SyncResponse,
+    GroupResponse, GroupState, LeavingMember, MemberOfGeneration, RequestToken, SyncRequest, SyncResponse,
 };
 use super::state::{Group, Turn};
 
@@ -168,28 +167,6 @@ impl Group {
                 GroupErrorCode::None
             }
             Err(error) => error,
-        }
-    }
-
-    /// As administrators see it. What a rebalance may change is left out until it is over, as in Kafka.
-    pub(super) fn describe(&self, group_id: String) -> DescribedGroup {
-        let is_stable = self.state == GroupState::Stable;
-        let protocol = self.protocol.as_deref().filter(|_| is_stable);
-        let members = self.members.values().map(|member| DescribedMember {
-            member_id: member.id.clone(),
-            group_instance_id: member.instance_id.clone(),
-            client_id: member.client_id.clone(),
-            client_host: member.client_host.clone(),
-            metadata: member.metadata(protocol),
-            assignment: if is_stable { member.assignment.clone() } else { Bytes::new() },
-        });
-        DescribedGroup {
-            error: GroupErrorCode::None,
-            group_id,
-            state: self.state,
-            protocol_type: self.protocol_type.clone().unwrap_or_default(),
-            protocol: protocol.unwrap_or_default().to_owned(),
-            members: members.collect(),
         }
     }
 }

@@ -110,15 +110,11 @@ impl Server {
         }
     }
 
-    fn describe(&mut self) -> DescribedGroup {
-        let token = self.send(GroupRequest::Describe { group_id: GROUP.to_owned() });
-        match &self.answers[&token] {
-            GroupResponse::Describe(group) => group.clone(),
-            other => panic!("no answer to a describe: {other:?}"),
-        }
+    fn describe(&self) -> DescribedGroup<'_> {
+        self.coordinator.describe(GROUP)
     }
 
-    fn state(&mut self) -> GroupState {
+    fn state(&self) -> GroupState {
         self.describe().state
     }
 

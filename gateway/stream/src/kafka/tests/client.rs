@@ -47,14 +47,26 @@ impl Client {
         Some(response)
     }
 
-    /// Asks; a request begins as a response does but for the key and version before the correlation id.
-    async fn ask(
+    /// Asks, and is answered.
+    pub(super) async fn ask(
         &mut self,
         key: i16,
         version: i16,
         is_flexible: bool,
         body: impl FnOnce(&mut Writer),
     ) -> Vec<u8> {
+        self.try_ask(key, version, is_flexible, body).await.expect("an answer")
+    }
+
+    /// Asks; a request begins as a response does but for the key and version before the correlation id. `None` if the
+    /// connection ends.
+    pub(super) async fn try_ask(
+        &mut self,
+        key: i16,
+        version: i16,
+        is_flexible: bool,
+        body: impl FnOnce(&mut Writer),
+    ) -> Option<Vec<u8>> {
         let mut writer = Writer::new(0, is_flexible, false);
         writer.int16(-1); // Client id.
         writer.tags();
@@ -63,8 +75,7 @@ impl Client {
         let length = u32::try_from(rest.len()).unwrap();
         let frame =
             [&length.to_be_bytes(), &key.to_be_bytes()[..], &version.to_be_bytes(), &rest[4..]].concat();
-        let response = self.raw(&frame).await.expect("an answer");
-        response[4..].to_vec()
+        Some(self.raw(&frame).await?[4..].to_vec())
     }
 
     pub(super) async fn fetch(
@@ -120,6 +131,10 @@ impl Client {
 
     /// Joins a new group as its only member, leads it, and syncs.
     pub(super) async fn join(&mut self, group: &str) -> (i32, String) {
+        self.join_with(group, b"topics").await
+    }
+
+    pub(super) async fn join_with(&mut self, group: &str, metadata: &[u8]) -> (i32, String) {
         let mut member = String::new();
         loop {
             let response = self
@@ -132,7 +147,7 @@ impl Client {
                     writer.string("consumer");
                     writer.array(["range"], |writer, name| {
                         writer.string(name);
-                        writer.bytes(b"topics");
+                        writer.bytes(metadata);
                     });
                 })
                 .await;

@@ -110,7 +110,7 @@ impl Writer {
         mut element: impl FnMut(&mut Self, T),
     ) {
         let elements = elements.into_iter();
-        self.length(Some(elements.len()), Self::length32);
+        self.array_length(elements.len());
         for each in elements {
             element(self, each);
         }
@@ -128,6 +128,23 @@ impl Writer {
         }
     }
 
+    /// The beginning of an array whose elements are written one by one.
+    pub(in crate::kafka) fn array_length(&mut self, length: usize) {
+        self.length(Some(length), Self::length32);
+    }
+
+    /// How long it is so far.
+    pub(in crate::kafka) const fn written_bytes(&self) -> usize {
+        self.buffer.len()
+    }
+
+    /// Gives back what is reserved for more: what is counted is bytes.
+    pub(in crate::kafka) fn trim(&mut self) {
+        if self.buffer.capacity() > UNSHARED_BYTES_MAX {
+            self.buffer.shrink_to_fit();
+        }
+    }
+
     /// Whether it became longer than [`RESPONSE_BYTES_MAX`]: what was written last is missing.
     pub(in crate::kafka) const fn is_cut(&self) -> bool {
         self.is_cut
@@ -138,10 +155,7 @@ impl Writer {
         let length =
             u32::try_from(self.buffer.len() - LENGTH_BYTES).expect("responses are bounded far below 2^32");
         self.buffer[..LENGTH_BYTES].copy_from_slice(&length.to_be_bytes());
-        if self.buffer.capacity() > UNSHARED_BYTES_MAX {
-            // What is counted is bytes, not what was reserved for them.
-            self.buffer.shrink_to_fit();
-        }
+        self.trim();
         self.buffer
     }
 }

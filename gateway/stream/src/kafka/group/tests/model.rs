@@ -94,7 +94,6 @@ impl Client {
             }
             GroupResponse::Heartbeat(error) | GroupResponse::OffsetCommitCheck(error) => *error,
             GroupResponse::Leave(_) => GroupErrorCode::UnknownMemberId,
-            GroupResponse::List(_) | GroupResponse::Describe(_) => GroupErrorCode::None,
         };
         match error {
             GroupErrorCode::UnknownMemberId | GroupErrorCode::FencedInstanceId => self.start_anew(),
