@@ -17,6 +17,7 @@ pub mod limits;
 
 mod compaction;
 mod entry;
+mod expiry;
 mod format;
 mod generation;
 #[cfg(test)]
@@ -40,7 +41,7 @@ pub use entry::{CommittedOffset, OffsetRefusal, OffsetStoreError, TopicPartition
 use entry::entry_bytes;
 use limits::{
     COMPACT_BYTES_DEFAULT, ENTRIES_MAX, GROUP_ID_BYTES_MAX, METADATA_BYTES_MAX, RETENTION_MS_DEFAULT,
-    START_GRACE_MS, STATE_BYTES_MAX,
+    STATE_BYTES_MAX,
 };
 
 /// Name of the topic of the log.
@@ -49,7 +50,7 @@ pub const OFFSETS_TOPIC: &str = "__offsets";
 #[derive(Debug, Default)]
 struct GroupOffsets {
     offsets: BTreeMap<TopicPartition, CommittedOffset>,
-    /// When it was last seen with members, or committed.
+    /// When it was last seen with members, or committed; after a restart, perhaps a little later (`expiry.rs`).
     active_ms: i64,
 }
 
@@ -113,6 +114,7 @@ impl OffsetStore {
         };
         store.open_log().await?;
         store.replay().await?;
+        store.allow_for_unnoted_activity();
         Ok(store)
     }
 
@@ -225,35 +227,6 @@ impl OffsetStore {
         }
         self.compact_if_due().await;
         Ok(records.len())
-    }
-
-    /// Deletes the offsets of groups that have had no member and no commit for the retention. Call it every few
-    /// minutes: what it sees is how it knows when a group had members. Returns how many offsets were deleted.
-    ///
-    /// # Errors
-    /// As [`Self::delete_group`]; the next call goes on.
-    pub async fn expire(
-        &mut self,
-        now_ms: i64,
-        has_members: impl Fn(&str) -> bool,
-    ) -> Result<usize, OffsetStoreError> {
-        let first_expiry_ms = *self.first_expiry_ms.get_or_insert(now_ms);
-        for (group_id, group) in &mut self.groups {
-            if has_members(group_id) {
-                group.active_ms = group.active_ms.max(now_ms);
-            }
-        }
-        if now_ms.saturating_sub(first_expiry_ms) < START_GRACE_MS {
-            return Ok(0);
-        }
-        let is_over = |group: &GroupOffsets| now_ms.saturating_sub(group.active_ms) >= self.retention_ms;
-        let over = self.groups.iter().filter(|(_, group)| is_over(group));
-        let over: Vec<String> = over.map(|(group_id, _)| group_id.clone()).collect();
-        let mut deleted = 0;
-        for group_id in &over {
-            deleted += self.delete_group(group_id, now_ms).await?;
-        }
-        Ok(deleted)
     }
 
     fn check(

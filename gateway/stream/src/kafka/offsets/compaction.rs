@@ -1,6 +1,6 @@
 //! The table as a new log, in the place of the one that has grown.
 
-use super::limits::COMPACTION_RECORDS;
+use super::limits::RECORDS_PER_APPEND;
 use super::{OffsetStore, OffsetStoreError, format, generation};
 use crate::log::EventLog;
 use crate::storage::run_blocking;
@@ -28,12 +28,12 @@ impl OffsetStore {
         let leftover = path.clone();
         run_blocking("remove", &path, move || generation::remove(&leftover)).await?;
         let (mut log, _) = EventLog::open(&path, self.log_config(), self.storage.clone()).await?;
-        let mut records = Vec::with_capacity(COMPACTION_RECORDS);
+        let mut records = Vec::with_capacity(RECORDS_PER_APPEND);
         for (group_id, group) in &self.groups {
             for (partition, offset) in &group.offsets {
                 let timestamp_ms = offset.commit_timestamp_ms;
                 records.push(format::encode(group_id, partition, Some(offset), timestamp_ms));
-                if records.len() == COMPACTION_RECORDS {
+                if records.len() == RECORDS_PER_APPEND {
                     log.append(&records).await?;
                     records.clear();
                 }

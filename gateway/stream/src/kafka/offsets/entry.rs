@@ -20,7 +20,7 @@ pub struct CommittedOffset {
     pub offset: i64,
     /// As on the wire; -1 if it did not say.
     pub leader_epoch: i32,
-    /// In milliseconds since the Unix epoch, by the caller's clock.
+    /// In milliseconds since the Unix epoch, by the caller's clock: of the commit, or later if the group was seen active.
     pub commit_timestamp_ms: i64,
     /// Whatever the consumer wants to remember.
     pub metadata: String,

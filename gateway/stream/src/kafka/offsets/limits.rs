@@ -23,8 +23,12 @@ pub const RETENTION_MS_DEFAULT: i64 = 7 * 24 * 60 * 60 * 1_000;
 /// How long after the start no offset expires: members of long silent groups need time to come back.
 pub const START_GRACE_MS: i64 = 60 * 60 * 1_000;
 
-/// Records of one append of the compaction.
-pub(super) const COMPACTION_RECORDS: usize = 1_000;
+/// What the disk may lag behind in knowing that a group has members: after a restart its offsets are kept for so much
+/// longer.
+pub const ACTIVITY_STEP_MS: i64 = 24 * 60 * 60 * 1_000;
+
+/// Most records of one append that no client asked for: of the compaction, say.
+pub(super) const RECORDS_PER_APPEND: usize = 1_000;
 
 // Whatever is within the bounds fits in a record.
 const _: () = assert!(GROUP_ID_BYTES_MAX + TOPIC_BYTES_MAX + METADATA_BYTES_MAX + 1_024 < RECORD_BYTES_MAX);

@@ -1,6 +1,7 @@
 //! What is committed stays: over restarts, failures, and crashes at any step of the compaction.
 
 mod disk;
+mod expiry;
 
 use std::fs::OpenOptions;
 use std::io::Write;
@@ -100,36 +101,6 @@ fn deleted_group_stays_deleted() {
         let store = open(directory.path()).await;
         assert_eq!(store.group_ids().collect::<Vec<_>>(), ["b"]);
         assert_eq!(store.entries(), 1);
-    });
-}
-
-#[test]
-fn offsets_expire_when_their_group_had_no_members_for_the_retention() {
-    run(async {
-        let directory = tempfile::tempdir().unwrap();
-        let mut store = filled(directory.path()).await.with_retention_ms(7 * DAY_MS);
-        let has_members = |group_id: &str| group_id == "a";
-        assert_eq!(store.expire(NOW_MS, has_members).await.unwrap(), 0);
-        assert_eq!(store.expire(NOW_MS + 7 * DAY_MS, has_members).await.unwrap(), 0);
-        assert_eq!(store.expire(NOW_MS + 8 * DAY_MS, has_members).await.unwrap(), 1);
-        assert_eq!(store.group_ids().collect::<Vec<_>>(), ["a"]);
-        // The members went after the eighth day.
-        assert_eq!(store.expire(NOW_MS + 15 * DAY_MS - 1, |_| false).await.unwrap(), 0);
-        assert_eq!(store.expire(NOW_MS + 15 * DAY_MS, |_| false).await.unwrap(), 2);
-        assert_eq!((store.entries(), store.held_bytes), (0, 0));
-    });
-}
-
-#[test]
-fn nothing_expires_before_members_had_time_to_come_back_after_a_restart() {
-    run(async {
-        let directory = tempfile::tempdir().unwrap();
-        drop(filled(directory.path()).await);
-        let mut store = open(directory.path()).await;
-        let later_ms = NOW_MS + 100 * DAY_MS;
-        assert_eq!(store.expire(later_ms, |_| false).await.unwrap(), 0);
-        assert_eq!(store.expire(later_ms + limits::START_GRACE_MS - 1, |_| false).await.unwrap(), 0);
-        assert_eq!(store.expire(later_ms + limits::START_GRACE_MS, |_| false).await.unwrap(), 3);
     });
 }
 
