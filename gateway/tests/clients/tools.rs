@@ -101,6 +101,32 @@ fn admin_tools_are_answered() {
     assert!(state.contains("Stable"), "{state}");
 }
 
+/// Goal: the lag of a consumer that is not there can be seen: its group is listed and described from its offsets alone.
+#[test]
+fn lag_of_a_group_without_members_is_shown() {
+    if !has_java() {
+        return;
+    }
+    let log = PreparedLog::open();
+    let server = log.gateway.endpoints().kafka.to_string();
+    let tool = |arguments: &[&str]| {
+        let class = "consumer.group.ConsumerGroupCommand";
+        run(java(class).args(["--bootstrap-server", &server]).args(arguments))
+    };
+    let reset = ["--reset-offsets", "--to-earliest", "--topic", EVENTS_TOPIC, "--execute"];
+    tool(&[&["--group", "stopped"], &reset[..]].concat());
+    assert_eq!(tool(&["--list"]).trim(), "stopped");
+    let state = tool(&["--describe", "--group", "stopped", "--state"]);
+    assert!(state.contains("Empty"), "{state}");
+    let lags = tool(&["--describe", "--group", "stopped"]);
+    let lag = |line: &str| {
+        let columns: Vec<&str> = line.split_whitespace().collect();
+        // Group, topic, partition, offset, end, lag.
+        (columns.first() == Some(&"stopped")).then(|| columns[5].parse::<usize>().unwrap())
+    };
+    assert_eq!(lags.lines().filter_map(lag).sum::<usize>(), log.expected.len(), "{lags}");
+}
+
 /// Goal: a new librdkafka lists all topics, too; its request for them is its own.
 #[test]
 fn confluent_kafka_lists_the_cluster() {

@@ -135,7 +135,7 @@ async fn answer_at_once(
                 return Ok(Answer::Close);
             }
         }
-        ApiKey::ListGroups => return server.list_groups(reader, version, writer),
+        ApiKey::ListGroups => return server.list_groups(reader, version, writer).await,
         ApiKey::DescribeGroups => return server.describe_groups(reader, version, writer).await,
         _ => return Ok(Answer::Close),
     }

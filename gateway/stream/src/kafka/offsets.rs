@@ -193,6 +193,18 @@ impl OffsetStore {
         self.groups.get(group_id).into_iter().flat_map(|group| &group.offsets)
     }
 
+    /// How many groups have offsets.
+    #[must_use]
+    pub fn groups(&self) -> usize {
+        self.groups.len()
+    }
+
+    /// The id of a group, if it has offsets.
+    #[must_use]
+    pub fn group_id(&self, group_id: &str) -> Option<&str> {
+        self.groups.get_key_value(group_id).map(|(group_id, _)| group_id.as_str())
+    }
+
     /// The groups that have offsets.
     pub fn group_ids(&self) -> impl Iterator<Item = &str> {
         self.groups.keys().map(String::as_str)

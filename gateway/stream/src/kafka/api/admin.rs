@@ -38,19 +38,21 @@ pub(in crate::kafka) fn read_list_groups<'a>(
     Ok(states)
 }
 
-pub(in crate::kafka) fn write_list_groups(writer: &mut Writer, version: i16, groups: &[ListedGroup<'_>]) {
+/// So many groups follow, and then the tags of the response.
+pub(in crate::kafka) fn begin_listed_groups(writer: &mut Writer, version: i16, count: usize) {
     if version >= 1 {
         writer.int32(0);
     }
     writer.int16(error_code::NONE);
-    writer.array(groups, |writer, group| {
-        writer.string(group.group_id);
-        writer.string(group.protocol_type);
-        if version >= 4 {
-            writer.string(group.state.name());
-        }
-        writer.tags();
-    });
+    writer.array_length(count);
+}
+
+pub(in crate::kafka) fn write_listed_group(writer: &mut Writer, version: i16, group: &ListedGroup<'_>) {
+    writer.string(group.group_id);
+    writer.string(group.protocol_type);
+    if version >= 4 {
+        writer.string(group.state.name());
+    }
     writer.tags();
 }
 

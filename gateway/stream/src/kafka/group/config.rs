@@ -18,7 +18,7 @@ pub struct GroupConfig {
     pub session_timeout_min: Duration,
     /// Longest session timeout that a member may ask for.
     pub session_timeout_max: Duration,
-    /// How long a group without members is still listed.
+    /// How long a group without members is still known here.
     pub empty_group_retention: Duration,
     /// At most [`GROUPS_MAX`].
     pub groups_max: usize,

@@ -49,7 +49,7 @@ pub const INITIAL_DELAY_DEFAULT: Duration = Duration::from_millis(100);
 /// Longest configurable wait of a new group.
 pub const INITIAL_DELAY_MAX: Duration = Duration::from_secs(60);
 
-/// How long a group without members is still listed, unless configured.
+/// How long a group without members is still known to the coordinator, unless configured. Its offsets are kept for longer.
 pub const EMPTY_GROUP_RETENTION_DEFAULT: Duration = Duration::from_secs(60 * 60);
 
 // A member fits in what is kept, and so does what one leader hands in.

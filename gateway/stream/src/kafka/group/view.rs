@@ -52,6 +52,9 @@ pub struct DescribedMember<'a> {
     pub assignment: &'a [u8],
 }
 
+/// The protocol type of consumers: nobody else commits offsets.
+const CONSUMER: &str = "consumer";
+
 static NOBODY: BTreeMap<String, Member> = BTreeMap::new();
 
 impl GroupCoordinator {
@@ -88,7 +91,19 @@ impl Group {
     }
 }
 
+impl<'a> ListedGroup<'a> {
+    /// A group that the coordinator does not know, and whose offsets are kept.
+    #[must_use]
+    pub const fn without_members(group_id: &'a str) -> Self {
+        Self { group_id, protocol_type: CONSUMER, state: GroupState::Empty }
+    }
+}
+
 impl<'a> DescribedGroup<'a> {
+    /// As [`ListedGroup::without_members`].
+    pub const WITHOUT_MEMBERS: Self =
+        Self { state: GroupState::Empty, protocol_type: CONSUMER, ..Self::ABSENT };
+
     /// A group that is not there.
     const ABSENT: Self = Self {
         error: GroupErrorCode::None,

@@ -117,3 +117,56 @@ fn groups_are_listed_by_state_and_described_by_name() {
         assert_eq!(described, [dead("", 24), stable, dead("nobody", 0)]);
     });
 }
+
+/// Goal: a group whose offsets are kept is there for administrators, whether the coordinator never knew it (as after a
+/// restart) or has forgotten it; one that has members is not there twice.
+#[test]
+fn groups_without_members_are_there_as_long_as_their_offsets() {
+    with_port(config(), async |port| {
+        let mut client = Client::connect(port.address).await;
+        assert_eq!(client.commit("away", -1, "", TOPIC, 0, 42).await, 0);
+        let (generation, member) = client.join("here").await;
+        assert_eq!(client.commit("here", generation, &member, TOPIC, 0, 42).await, 0);
+        client.join("without").await;
+        let row = |name: &str, state: &str| (name.to_owned(), state.to_owned());
+        let mut listed = list(&mut client, &[]).await;
+        listed.sort();
+        assert_eq!(listed, [row("away", "Empty"), row("here", "Stable"), row("without", "Stable")]);
+        assert_eq!(list(&mut client, &["empty"]).await, [row("away", "Empty")]);
+        assert_eq!(list(&mut client, &["Stable"]).await, [row("here", "Stable"), row("without", "Stable")]);
+        let states = async |client: &mut Client| {
+            let described = describe(client, &["away", "here", "without"]).await.unwrap();
+            described.into_iter().map(|(error, _, state, _)| (error, state)).collect::<Vec<_>>()
+        };
+        let expected = ["Empty", "Stable", "Stable"].map(|state| (0, state.to_owned()));
+        assert_eq!(states(&mut client).await, expected);
+        // The sessions end, and in the end the coordinator forgets the groups.
+        for minutes in [1, 120] {
+            port.now.set(Duration::from_secs(60 * minutes));
+            assert_eq!(client.commit("away", -1, "", TOPIC, 0, 43).await, 0);
+            tokio::task::yield_now().await;
+        }
+        let expected = ["Empty", "Empty", "Dead"].map(|state| (0, state.to_owned()));
+        assert_eq!(states(&mut client).await, expected);
+        assert_eq!(list(&mut client, &[]).await, [row("away", "Empty"), row("here", "Empty")]);
+    });
+}
+
+/// Goal: a list that takes more than one turn has every group once.
+#[test]
+fn a_long_list_is_complete() {
+    const GROUPS: usize = limits::GROUPS_PER_TURN + 10;
+    with_port(config(), async |port| {
+        let mut client = Client::connect(port.address).await;
+        let names: Vec<String> = (0..GROUPS).map(|number| format!("group-{number:04}")).collect();
+        for name in &names {
+            assert_eq!(client.commit(name, -1, "", TOPIC, 0, 1).await, 0);
+        }
+        client.join(&names[GROUPS / 2]).await;
+        let listed = list(&mut client, &[]).await;
+        assert_eq!(listed[0], (names[GROUPS / 2].clone(), "Stable".to_owned()));
+        let mut found: Vec<String> = listed.into_iter().map(|(name, _)| name).collect();
+        found.sort();
+        assert_eq!(found, names);
+    });
+}
