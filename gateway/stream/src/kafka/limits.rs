@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use super::group::limits::{
-    ASSIGNMENT_BYTES_MAX, MEMBERS_PER_GROUP_MAX, METADATA_BYTES_MAX as GROUP_METADATA_BYTES_MAX,
-    STATE_BYTES_MAX as GROUP_STATE_BYTES_MAX,
+    ASSIGNMENT_BYTES_MAX, GROUP_ID_BYTES_MAX, GROUPS_MAX, MEMBERS_PER_GROUP_MAX,
+    METADATA_BYTES_MAX as GROUP_METADATA_BYTES_MAX, NAME_BYTES_MAX, STATE_BYTES_MAX as GROUP_STATE_BYTES_MAX,
 };
-use super::offsets::limits::STATE_BYTES_MAX as OFFSET_STATE_BYTES_MAX;
+use super::offsets::limits::{GROUP_OVERHEAD_BYTES, STATE_BYTES_MAX as OFFSET_STATE_BYTES_MAX};
 use crate::limits::BATCH_BYTES_MAX;
 
 /// Longest request. A longer one closes the connection before anything of it is read.
@@ -36,6 +36,9 @@ pub const RESPONSE_BYTES_MAX: usize =
 /// Most bytes of all responses that hold no records together, beyond what each connection has for itself. One for which
 /// nothing is left is not sent, and its connection ends.
 pub const RESPONSE_MEMORY_BYTES_MAX: usize = 32 * 1024 * 1024;
+
+/// Bytes of a group in a list besides its id and the name of its protocol, at most.
+const LISTED_GROUP_BYTES: usize = 64;
 
 /// Bytes that are written of a response about many groups before others get their turn on the thread.
 pub const COMPOSED_BYTES_PER_TURN: usize = 256 * 1024;
@@ -130,6 +133,13 @@ const _: () =
 const _: () = assert!(RESPONSE_BYTES_MAX <= RESPONSE_MEMORY_BYTES_MAX);
 const _: () = assert!(FETCH_BYTES_MIN <= FETCH_BYTES_MAX && FETCH_BYTES_MAX <= FETCH_MEMORY_BYTES_MAX);
 const _: () = assert!(BATCH_BYTES_MAX <= FETCH_BYTES_MAX);
+// A list of all groups fits in a response: those that have nothing but offsets, and those that have members.
+const _: () = assert!(
+    OFFSET_STATE_BYTES_MAX / (GROUP_OVERHEAD_BYTES + GROUP_ID_BYTES_MAX)
+        * (GROUP_ID_BYTES_MAX + LISTED_GROUP_BYTES)
+        + GROUPS_MAX * (GROUP_ID_BYTES_MAX + NAME_BYTES_MAX + LISTED_GROUP_BYTES)
+        < RESPONSE_BYTES_MAX
+);
 // Semaphores of the runtime count them.
 const _: () = assert!(FETCH_MEMORY_BYTES_MAX <= u32::MAX as usize);
 const _: () =

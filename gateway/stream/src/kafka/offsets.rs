@@ -38,7 +38,7 @@ use crate::storage::{Storage, run_blocking};
 
 pub use entry::{CommittedOffset, OffsetRefusal, OffsetStoreError, TopicPartition};
 
-use entry::entry_bytes;
+use entry::{Growth, entry_bytes, group_bytes};
 use limits::{
     COMPACT_BYTES_DEFAULT, ENTRIES_MAX, GROUP_ID_BYTES_MAX, METADATA_BYTES_MAX, RETENTION_MS_DEFAULT,
     STATE_BYTES_MAX,
@@ -71,6 +71,7 @@ pub struct OffsetStore {
     entries: usize,
     entries_max: usize,
     held_bytes: usize,
+    state_bytes_max: usize,
     retention_ms: i64,
     first_expiry_ms: Option<i64>,
     on_damage: OnDamage,
@@ -106,6 +107,7 @@ impl OffsetStore {
             entries: 0,
             entries_max: ENTRIES_MAX,
             held_bytes: 0,
+            state_bytes_max: STATE_BYTES_MAX,
             retention_ms: RETENTION_MS_DEFAULT,
             first_expiry_ms: None,
             on_damage,
@@ -160,16 +162,15 @@ impl OffsetStore {
         group_id: &str,
         commits: Vec<(TopicPartition, CommittedOffset)>,
     ) -> Result<Vec<Result<(), OffsetRefusal>>, OffsetStoreError> {
-        let (mut new_entries, mut new_bytes) = (0, 0);
+        let mut growth = Growth::default();
         let mut results = Vec::with_capacity(commits.len());
         let mut records = Vec::new();
         let mut taken = Vec::new();
         for (partition, offset) in commits {
-            let result = self.check(group_id, &partition, &offset, new_entries, new_bytes);
-            results.push(result);
-            if result.is_ok() {
-                new_entries += usize::from(self.fetch_one(group_id, &partition).is_none());
-                new_bytes += entry_bytes(&partition, &offset);
+            let result = self.check(group_id, &partition, &offset, growth);
+            results.push(result.map(|_| ()));
+            if let Ok(after) = result {
+                growth = after;
                 records.push(format::encode(group_id, &partition, Some(&offset), offset.commit_timestamp_ms));
                 taken.push((partition, offset));
             }
@@ -241,14 +242,14 @@ impl OffsetStore {
         Ok(records.len())
     }
 
+    /// What the commit adds with this offset, if it adds so much `before`.
     fn check(
         &self,
         group_id: &str,
         partition: &TopicPartition,
         offset: &CommittedOffset,
-        new_entries: usize,
-        new_bytes: usize,
-    ) -> Result<(), OffsetRefusal> {
+        before: Growth,
+    ) -> Result<Growth, OffsetRefusal> {
         let has_names = (1..=GROUP_ID_BYTES_MAX).contains(&group_id.len())
             && (1..=TOPIC_BYTES_MAX).contains(&partition.topic.len());
         if !has_names || partition.partition < 0 || offset.offset < 0 {
@@ -257,18 +258,28 @@ impl OffsetStore {
         if offset.metadata.len() > METADATA_BYTES_MAX {
             return Err(OffsetRefusal::MetadataTooLarge);
         }
-        let held_bytes = self.held_bytes + new_bytes + entry_bytes(partition, offset);
-        let is_new = self.fetch_one(group_id, partition).is_none();
-        let entries = self.entries + new_entries + usize::from(is_new);
-        if entries > self.entries_max || held_bytes > STATE_BYTES_MAX {
-            return Err(OffsetRefusal::Full);
+        let former = self.fetch_one(group_id, partition);
+        let former_bytes = former.map_or(0, |former| entry_bytes(partition, former));
+        // What becomes smaller makes no room for others before it has.
+        let mut more = entry_bytes(partition, offset).saturating_sub(former_bytes);
+        if before.entries == 0 && self.group_id(group_id).is_none() {
+            more += group_bytes(group_id);
         }
-        Ok(())
+        let after =
+            Growth { entries: before.entries + usize::from(former.is_none()), bytes: before.bytes + more };
+        let has_room = self.entries + after.entries <= self.entries_max
+            && self.held_bytes + after.bytes <= self.state_bytes_max;
+        // A consumer that is known goes on even where there is no room.
+        let is_growth = former.is_none() || more > 0;
+        if is_growth && !has_room { Err(OffsetRefusal::Full) } else { Ok(after) }
     }
 
     fn put(&mut self, group_id: &str, partition: TopicPartition, offset: CommittedOffset) {
         self.held_bytes += entry_bytes(&partition, &offset);
         let group = self.groups.entry(group_id.to_owned()).or_default();
+        if group.offsets.is_empty() {
+            self.held_bytes += group_bytes(group_id);
+        }
         group.active_ms = group.active_ms.max(offset.commit_timestamp_ms);
         match group.offsets.insert(partition.clone(), offset) {
             Some(former) => self.held_bytes -= entry_bytes(&partition, &former),
@@ -284,6 +295,7 @@ impl OffsetStore {
         }
         if group.offsets.is_empty() {
             self.groups.remove(group_id);
+            self.held_bytes -= group_bytes(group_id);
         }
     }
 

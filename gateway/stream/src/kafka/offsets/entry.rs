@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use super::GroupOffsets;
+use super::limits::GROUP_OVERHEAD_BYTES;
 use crate::error::{FileError, LogError};
 
 /// A partition of a topic.
@@ -70,6 +72,26 @@ impl From<FileError> for OffsetStoreError {
     fn from(error: FileError) -> Self {
         Self::Log(error.into())
     }
+}
+
+/// What a commit adds to what is kept.
+#[derive(Clone, Copy, Default, Debug)]
+pub(super) struct Growth {
+    pub(super) entries: usize,
+    pub(super) bytes: usize,
+}
+
+/// Offsets that a node of a map has room for.
+const NODE_ENTRIES: usize = 11;
+
+const _: () = assert!(
+    NODE_ENTRIES * size_of::<(TopicPartition, CommittedOffset)>() + 2 * size_of::<(String, GroupOffsets)>()
+        < GROUP_OVERHEAD_BYTES
+);
+
+/// Bytes that a group takes in memory besides its offsets, about.
+pub(super) const fn group_bytes(group_id: &str) -> usize {
+    GROUP_OVERHEAD_BYTES + group_id.len()
 }
 
 /// Bytes that an offset takes in memory, about.

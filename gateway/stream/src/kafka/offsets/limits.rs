@@ -11,7 +11,11 @@ pub const METADATA_BYTES_MAX: usize = 4_096;
 /// Most offsets, over all groups.
 pub const ENTRIES_MAX: usize = 100_000;
 
-/// Most bytes that all offsets take in memory, about.
+/// Bytes that a group takes besides its id and its offsets, about: a node of its map has room for eleven offsets, however
+/// few there are, and its place in the map of all groups is in a node that may be half empty.
+pub const GROUP_OVERHEAD_BYTES: usize = 1_152;
+
+/// Most bytes that all groups and offsets take in memory, about.
 pub const STATE_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// Size of the log at which it is compacted, unless configured.

@@ -1,5 +1,6 @@
 //! What is committed stays: over restarts, failures, and crashes at any step of the compaction.
 
+mod bounds;
 mod disk;
 mod expiry;
 
@@ -101,38 +102,6 @@ fn deleted_group_stays_deleted() {
         let store = open(directory.path()).await;
         assert_eq!(store.group_ids().collect::<Vec<_>>(), ["b"]);
         assert_eq!(store.entries(), 1);
-    });
-}
-
-#[test]
-fn what_exceeds_a_bound_is_refused_and_the_rest_of_the_commit_is_taken() {
-    run(async {
-        let directory = tempfile::tempdir().unwrap();
-        let mut store = open(directory.path()).await;
-        store.entries_max = 2;
-        let with_metadata = |bytes: usize| CommittedOffset { metadata: "m".repeat(bytes), ..offset(1) };
-        let topic = |bytes: usize| TopicPartition { topic: "t".repeat(bytes), partition: 0 };
-        let commits = vec![
-            (partition(0), with_metadata(METADATA_BYTES_MAX + 1)),
-            (partition(0), with_metadata(METADATA_BYTES_MAX)),
-            (topic(TOPIC_BYTES_MAX + 1), offset(1)),
-            (topic(0), offset(1)),
-            (partition(-1), offset(1)),
-            (partition(1), CommittedOffset { offset: -1, ..offset(1) }),
-            (topic(TOPIC_BYTES_MAX), offset(1)),
-            (partition(2), offset(1)),
-        ];
-        let results = store.commit("g", commits).await.unwrap();
-        let codes: Vec<i16> =
-            results.iter().map(|result| result.map_or_else(OffsetRefusal::code, |()| 0)).collect();
-        assert_eq!(codes, [12, 0, 42, 42, 42, 42, 0, 14]);
-        for group_id in [String::new(), "g".repeat(GROUP_ID_BYTES_MAX + 1)] {
-            let results = store.commit(&group_id, vec![(partition(0), offset(1))]).await.unwrap();
-            assert_eq!(results, [Err(OffsetRefusal::Invalid)]);
-        }
-        // What is there can be replaced in a full store.
-        commit(&mut store, "g", 0, 2).await;
-        assert_eq!(store.entries(), 2);
     });
 }
 
