@@ -28,7 +28,7 @@ use crate::record::Record;
 use crate::record_batch::record_bytes;
 use crate::recovery::{OpenedPartition, Opening, RecoveredPartition, RecoveryReport, open_partition};
 use crate::segment::create_directory;
-use crate::storage::Storage;
+use crate::storage::{Storage, run_blocking};
 use crate::view::LogView;
 
 pub use config::{Cleanup, LogConfig, OnDamage, SyncPolicy};
@@ -82,8 +82,7 @@ impl EventLog {
         storage: Storage,
     ) -> Result<(Self, RecoveryReport), LogError> {
         config.check()?;
-        let lock = lock_directory(directory, &format!("{}.lock", config.topic))?;
-        check_partitions_not_shrunk(directory, &config)?;
+        let lock = lock_for(directory, &config).await?;
         // All at once: reading is what takes long.
         let openings: Vec<_> = (0..config.partition_count)
             .map(|partition| {
@@ -232,6 +231,20 @@ fn check_record_sizes(records: &[Record]) -> Result<(), LogError> {
     }
 }
 
+/// The lock of the topic's directory, in which there are no more partitions than configured. In the blocking pool, as the
+/// offsets of consumer groups are opened anew while the gateway serves.
+async fn lock_for(directory: &Path, config: &LogConfig) -> Result<File, LogError> {
+    let (topic, partition_count) = (config.topic.clone(), config.partition_count);
+    let path = directory.to_owned();
+    run_blocking("lock", directory, move || {
+        let lock = lock_directory(&path, &format!("{topic}.lock"))?;
+        check_partitions_not_shrunk(&path, topic, partition_count)?;
+        Ok(lock)
+    })
+    .await
+}
+
+/// Waits for the disk.
 pub(crate) fn lock_directory(directory: &Path, lock_file: &str) -> Result<File, LogError> {
     create_directory(directory)?;
     let lock_file = directory.join(lock_file);
@@ -245,19 +258,18 @@ pub(crate) fn lock_directory(directory: &Path, lock_file: &str) -> Result<File, 
     }
 }
 
-fn check_partitions_not_shrunk(directory: &Path, config: &LogConfig) -> Result<(), LogError> {
+fn check_partitions_not_shrunk(directory: &Path, topic: String, configured: u32) -> Result<(), LogError> {
     let entries = std::fs::read_dir(directory).map_err(IoFailure::of("list", directory))?;
     let mut found = 0;
     for entry in entries {
         let name = entry.map_err(IoFailure::of("list", directory))?.file_name();
-        let partition = name.to_str().and_then(|name| partition_of_directory(name, &config.topic));
+        let partition = name.to_str().and_then(|name| partition_of_directory(name, &topic));
         found = found.max(partition.map_or(0, |partition| partition.saturating_add(1)));
     }
-    if found <= config.partition_count {
+    if found <= configured {
         return Ok(());
     }
-    let topic = config.topic.clone();
-    Err(LogError::PartitionsShrunk { topic, found, configured: config.partition_count })
+    Err(LogError::PartitionsShrunk { topic, found, configured })
 }
 
 fn opening(directory: &Path, config: &LogConfig, partition: u32) -> Opening {

@@ -1,7 +1,7 @@
 //! How bytes reach the disk: through io_uring, or through tokio's blocking pool where io_uring is refused.
 //!
-//! Only appends and syncs go this way, since only they happen while the gateway serves. Opening, reading and cutting
-//! files is done with `std::fs`, in the blocking pool where it may take long.
+//! Only appends and syncs go this way, since only they happen all the time while the gateway serves. Opening, reading and
+//! cutting files is done with `std::fs`, in the blocking pool.
 //!
 //! Buffers are owned by the operation while it runs (the kernel reads them) and come back with its result, so one
 //! buffer serves all commits of a partition. An operation whose future is dropped goes on by itself: the partition then
@@ -137,14 +137,14 @@ impl StorageFile {
 }
 
 /// Runs what may wait for the disk in the blocking pool; both runtimes have one.
-pub(crate) async fn run_blocking<T: Send + 'static>(
+pub(crate) async fn run_blocking<T: Send + 'static, E: From<FileError> + Send + 'static>(
     operation: &'static str,
     path: &Path,
-    work: impl FnOnce() -> Result<T, FileError> + Send + 'static,
-) -> Result<T, FileError> {
+    work: impl FnOnce() -> Result<T, E> + Send + 'static,
+) -> Result<T, E> {
     match tokio::task::spawn_blocking(work).await {
         Ok(result) => result,
         // The pool is being shut down, or the work panicked.
-        Err(error) => Err(IoFailure::of(operation, path)(io::Error::other(error))),
+        Err(error) => Err(IoFailure::of(operation, path)(io::Error::other(error)).into()),
     }
 }

@@ -3,12 +3,15 @@
 pub(crate) mod power;
 
 use std::fs::File;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::pin::Pin;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Sender, channel};
+use std::task::Poll;
 
 use crate::{EventLog, Header, LogConfig, LogReader, LogRecord, Record, Storage};
 
@@ -37,6 +40,24 @@ pub(crate) fn config() -> LogConfig {
 /// Runs a test's future where blocking-pool files work.
 pub(crate) fn run<F: Future>(future: F) -> F::Output {
     tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
+}
+
+/// Runs a test's future where the blocking pool has one thread.
+pub(crate) fn run_with_one_blocking_thread<F: Future>(future: F) -> F::Output {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    builder.max_blocking_threads(1).build().unwrap().block_on(future)
+}
+
+/// Keeps one thread of the blocking pool busy until what is returned is dropped.
+pub(crate) fn keep_pool_busy() -> Sender<()> {
+    let (busy, until_dropped) = channel();
+    tokio::task::spawn_blocking(move || until_dropped.recv());
+    busy
+}
+
+/// Lets a future do what it can at once. Returns whether it waits.
+pub(crate) async fn waits(mut future: Pin<&mut impl Future>) -> bool {
+    poll_fn(|context| Poll::Ready(future.as_mut().poll(context).is_pending())).await
 }
 
 /// Whether io_uring is refused here; says so, and why.

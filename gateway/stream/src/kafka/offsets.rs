@@ -27,6 +27,8 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
+use tokio::task::JoinHandle;
+
 use crate::error::{FileError, IoFailure};
 use crate::limits::TOPIC_BYTES_MAX;
 use crate::log::{EventLog, LogConfig, OnDamage, lock_directory};
@@ -62,6 +64,8 @@ pub struct OffsetStore {
     generation: u64,
     /// None after a switch whose new log could not be opened yet.
     log: Option<EventLog>,
+    /// A switch to the next generation that has begun.
+    switching: Option<JoinHandle<Result<(), FileError>>>,
     log_bytes: u64,
     compact_bytes: u64,
     /// Size of the log at which it is compacted next.
@@ -91,14 +95,17 @@ impl OffsetStore {
         storage: Storage,
         on_damage: OnDamage,
     ) -> Result<Self, OffsetStoreError> {
-        let lock = lock_directory(directory, ".lock")?;
         let path = directory.to_owned();
-        let generation = run_blocking("clean", directory, move || generation::clean(&path)).await?;
+        let (lock, generation) = run_blocking("lock", directory, move || {
+            Ok::<_, OffsetStoreError>((lock_directory(&path, ".lock")?, generation::clean(&path)?))
+        })
+        .await?;
         let mut store = Self {
             directory: directory.to_owned(),
             storage,
             generation,
             log: None,
+            switching: None,
             log_bytes: 0,
             compact_bytes: COMPACT_BYTES_DEFAULT,
             compact_at_bytes: COMPACT_BYTES_DEFAULT,
@@ -314,6 +321,7 @@ impl OffsetStore {
 
     /// Opens the log of the generation, with its name on the disk.
     async fn open_log(&mut self) -> Result<(), OffsetStoreError> {
+        self.end_switch().await?;
         let directory = self.directory.clone();
         run_blocking("sync", &self.directory, move || sync_directory(&directory)).await?;
         let path = generation::generation_path(&self.directory, self.generation);

@@ -5,11 +5,14 @@ mod compaction;
 mod faults;
 mod power;
 
+use std::pin::pin;
+
 use pulsegate_codec::event::{Event, EventId, EventType};
 
 use super::*;
 use crate::testing::{
-    TOPIC, config, io_uring_is_refused, open, read_all, read_records, record, records, run,
+    TOPIC, config, io_uring_is_refused, keep_pool_busy, open, read_all, read_records, record, records, run,
+    run_with_one_blocking_thread, waits,
 };
 
 async fn appended_records_are_read_back(storage: Storage) {
@@ -49,6 +52,30 @@ fn tokio_storage_works_in_a_uring_runtime() {
     if !io_uring_is_refused() {
         tokio_uring::start(appended_records_are_read_back(Storage::Tokio));
     }
+}
+
+/// Goal: opening does nothing on the caller's thread that may wait for the disk. Method: as long as the blocking pool does
+/// nothing, nothing is there, neither the directory nor what opening finds wrong in one.
+#[test]
+fn opening_touches_files_in_the_blocking_pool_alone() {
+    run_with_one_blocking_thread(async {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("new").join("log");
+        let busy = keep_pool_busy();
+        let mut opening = pin!(EventLog::open(&path, config(), Storage::Tokio));
+        assert!(waits(opening.as_mut()).await);
+        assert!(!directory.path().join("new").exists());
+        drop(busy);
+        opening.await.unwrap();
+
+        std::fs::create_dir(path.join(format!("{TOPIC}-3"))).unwrap();
+        let busy = keep_pool_busy();
+        let mut opening = pin!(EventLog::open(&path, config(), Storage::Tokio));
+        assert!(waits(opening.as_mut()).await);
+        drop(busy);
+        let error = opening.await.unwrap_err();
+        assert!(matches!(error, LogError::PartitionsShrunk { found: 4, configured: 1, .. }), "{error}");
+    });
 }
 
 #[test]

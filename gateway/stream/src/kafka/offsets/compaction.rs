@@ -2,6 +2,7 @@
 
 use super::limits::RECORDS_PER_APPEND;
 use super::{OffsetStore, OffsetStoreError, format, generation};
+use crate::error::IoFailure;
 use crate::log::EventLog;
 use crate::storage::run_blocking;
 
@@ -19,7 +20,7 @@ impl OffsetStore {
     async fn compact(&mut self) -> Result<(), OffsetStoreError> {
         self.write_successor().await?;
         self.switch_to_successor().await?;
-        self.remove_predecessor().await
+        self.remove_predecessors().await
     }
 
     /// Writes the newest of each key to a new log, and closes it.
@@ -45,15 +46,28 @@ impl OffsetStore {
 
     /// From the rename on, the old log takes nothing any more.
     pub(super) async fn switch_to_successor(&mut self) -> Result<(), OffsetStoreError> {
-        generation::switch(&self.directory, self.generation + 1)?;
-        self.generation += 1;
+        // Whoever commits may leave at any moment, and the rename goes on. No log is open until it is known which counts.
         self.log = None;
+        let (directory, generation) = (self.directory.clone(), self.generation + 1);
+        self.switching =
+            Some(tokio::task::spawn_blocking(move || generation::switch(&directory, generation)));
         self.open_log().await
     }
 
-    async fn remove_predecessor(&self) -> Result<(), OffsetStoreError> {
-        let path = generation::generation_path(&self.directory, self.generation - 1);
-        let removed = path.clone();
-        Ok(run_blocking("remove", &path, move || generation::remove(&removed)).await?)
+    /// Waits for the end of a switch that has begun.
+    pub(super) async fn end_switch(&mut self) -> Result<(), OffsetStoreError> {
+        let Some(switching) = &mut self.switching else { return Ok(()) };
+        let ended = switching.await;
+        self.switching = None;
+        ended.map_err(|error| IoFailure::of("rename", &self.directory)(error.into()))??;
+        self.generation += 1;
+        Ok(())
+    }
+
+    /// More than one, if a former compaction was left in the middle.
+    async fn remove_predecessors(&self) -> Result<(), OffsetStoreError> {
+        let (directory, generation) = (self.directory.clone(), self.generation);
+        let remove = move || generation::remove_before(&directory, generation);
+        Ok(run_blocking("remove", &self.directory, remove).await?)
     }
 }

@@ -46,14 +46,19 @@ pub(super) fn list(directory: &Path) -> Result<Vec<u64>, FileError> {
 /// Removes what a crash left behind. Returns the generation that counts; 1 for a new store.
 pub(super) fn clean(directory: &Path) -> Result<u64, FileError> {
     remove(&compacting_path(directory))?;
-    let generations = list(directory)?;
-    let current = generations.last().copied().unwrap_or(1);
+    let current = list(directory)?.last().copied().unwrap_or(1);
     // The rename may not be on the disk yet, if the crash was of the process alone.
     sync_directory(directory)?;
-    for older in generations.into_iter().filter(|generation| *generation < current) {
+    remove_before(directory, current)?;
+    Ok(current)
+}
+
+/// Removes all generations before this one, which is on the disk with its name.
+pub(super) fn remove_before(directory: &Path, generation: u64) -> Result<(), FileError> {
+    for older in list(directory)?.into_iter().filter(|listed| *listed < generation) {
         remove(&generation_path(directory, older))?;
     }
-    Ok(current)
+    Ok(())
 }
 
 /// Makes the successor the generation that counts. After an error it may count or not.

@@ -6,11 +6,14 @@ mod expiry;
 
 use std::fs::OpenOptions;
 use std::io::Write;
+use std::pin::pin;
 use std::sync::Arc;
 
 use super::*;
 use crate::error::{FileError, LogError};
-use crate::testing::{Fault, Faults, io_uring_is_refused, run};
+use crate::testing::{
+    Fault, Faults, io_uring_is_refused, keep_pool_busy, run, run_with_one_blocking_thread, waits,
+};
 
 const NOW_MS: i64 = 1_795_500_000_000;
 const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
@@ -245,6 +248,33 @@ fn crash_at_any_step_of_the_compaction_loses_nothing() {
             drop(store);
             assert_eq!(open(directory.path()).await.fetch_one("b", &partition(0)), Some(&offset(40)));
         }
+    });
+}
+
+/// Goal: the switch renames in the blocking pool, and whoever commits may leave in the middle of it: what is committed
+/// afterwards is in the log that counts, and what no longer counts is removed sooner or later.
+#[test]
+fn switch_whose_caller_leaves_loses_no_later_commit() {
+    run_with_one_blocking_thread(async {
+        let directory = tempfile::tempdir().unwrap();
+        let mut store = filled(directory.path()).await;
+        store.write_successor().await.unwrap();
+        let busy = keep_pool_busy();
+        {
+            let mut switching = pin!(store.switch_to_successor());
+            assert!(waits(switching.as_mut()).await);
+            assert_eq!(generation::list(directory.path()).unwrap(), [1], "nothing is renamed by the caller");
+        }
+        drop(busy);
+        commit(&mut store, "b", 0, 31).await;
+        assert_eq!((store.generation, generation::list(directory.path()).unwrap()), (2, vec![1, 2]));
+        let before = table(&store);
+        drop(store);
+        let mut store = open(directory.path()).await.with_compact_bytes(1);
+        assert_eq!(table(&store), before);
+        std::fs::create_dir(generation::generation_path(directory.path(), 1)).unwrap();
+        commit(&mut store, "b", 0, 32).await;
+        assert_eq!(generation::list(directory.path()).unwrap(), [3]);
     });
 }
 
