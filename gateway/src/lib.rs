@@ -26,6 +26,7 @@ pub mod node_states;
 pub mod operator;
 pub mod outbox;
 pub mod peers;
+pub mod place;
 pub mod presence;
 pub mod prober;
 pub mod publisher;

@@ -8,21 +8,17 @@
 //! ```
 //!
 //! An event is on disk before the state that it tells of. A gateway that ends in between leaves states behind, so they
-//! are made up for at the next start ([`catch_up`]): both topics have the same partitions and keys, so the events after
-//! the one that made a partition's last state record are those whose states are missing.
+//! are made up for at the next start ([`catch_up()`]).
+
+mod catch_up;
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
-use bytes::Bytes;
 use pulsegate_codec::event::{Event, EventType, ValueFormat};
 use pulsegate_stream::{EventLog, FileError, LogError, LogReader, Maintained, Record};
 
-use crate::publisher::EVENTS_PER_COMMIT_MAX;
-use crate::topics::{EVENTS_TOPIC, NODES_TOPIC};
-
-/// Events of a partition that are looked at for missing states: what one commit can leave behind, and as much again.
-const CATCH_UP_EVENTS_MAX: u64 = 2 * EVENTS_PER_COMMIT_MAX as u64;
+pub use catch_up::catch_up;
 
 /// The writer of the topic.
 #[derive(Debug)]
@@ -114,84 +110,7 @@ fn state_record(event: &Event, record: &Record) -> Option<Record> {
     (is_of_node && event.state.is_some()).then(|| record.clone())
 }
 
-/// Writes the states that the last run of the gateway had no time for; all that the events still tell, in partitions
-/// that have lost some to damage. Returns how many those were. Blocks on the disk; nothing else runs yet.
-///
-/// # Errors
-/// When a log cannot be read or written.
-pub async fn catch_up(
-    directory: &Path,
-    events: &EventLog,
-    nodes: &mut EventLog,
-    is_damaged: impl Fn(u32) -> bool,
-) -> Result<usize, LogError> {
-    let mut missing = Vec::new();
-    for partition in 0..events.partition_count().min(nodes.partition_count()) {
-        let (start, end) = (events.start_offset(partition), events.committed_offset(partition));
-        if is_damaged(partition) {
-            missing.extend(all_states(directory, partition, start..end)?);
-            continue;
-        }
-        let last = last_id(directory, nodes, partition)?;
-        let from = end.saturating_sub(CATCH_UP_EVENTS_MAX).max(start);
-        let mut of_partition = Vec::new();
-        read(directory, EVENTS_TOPIC, partition, from..end, |record| {
-            if last.is_some() && record.header("ce_id") == last.as_ref() {
-                // Everything up to here was written.
-                of_partition.clear();
-                return;
-            }
-            of_partition.extend(state_of(&record));
-        })?;
-        missing.extend(of_partition);
-    }
-    for part in missing.chunks(EVENTS_PER_COMMIT_MAX) {
-        nodes.append(part).await?;
-    }
-    nodes.sync().await?;
-    Ok(missing.len())
-}
-
-/// The state that an event in the log tells, if it does.
-fn state_of(record: &Record) -> Option<Record> {
-    let value = record.value.as_deref().unwrap_or_default();
-    let content_type = record.header("content-type").map(|header| &**header);
-    // What this version cannot read tells no state that it could pass on.
-    let event = Event::decode(content_type, value).ok()?;
-    state_record(&event, record)
-}
-
-/// The latest state of each node that the events of a partition tell of, in the order of the events: those that are
-/// there already are then there twice, which is harmless.
-fn all_states(
-    directory: &Path,
-    partition: u32,
-    offsets: std::ops::Range<u64>,
-) -> Result<Vec<Record>, FileError> {
-    let mut latest: HashMap<Bytes, (u64, Record)> = HashMap::new();
-    let mut number = 0;
-    read(directory, EVENTS_TOPIC, partition, offsets, |record| {
-        number += 1;
-        if let Some(state) = state_of(&record)
-            && let Some(key) = &state.key
-        {
-            latest.insert(key.clone(), (number, state));
-        }
-    })?;
-    let mut states: Vec<(u64, Record)> = latest.into_values().collect();
-    states.sort_unstable_by_key(|(number, _)| *number);
-    Ok(states.into_iter().map(|(_, state)| state).collect())
-}
-
-/// The id of the event behind the last record of a partition.
-fn last_id(directory: &Path, nodes: &EventLog, partition: u32) -> Result<Option<Bytes>, FileError> {
-    let end = nodes.committed_offset(partition);
-    let mut last = None;
-    let from = end.saturating_sub(1).max(nodes.start_offset(partition));
-    read(directory, NODES_TOPIC, partition, from..end, |record| last = record.header("ce_id").cloned())?;
-    Ok(last)
-}
-
+/// Shows the records of a part of a partition to `take`.
 fn read(
     directory: &Path,
     topic: &str,

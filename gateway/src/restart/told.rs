@@ -19,12 +19,11 @@ use pulsegate_engine::verdict::NodeFacts;
 use pulsegate_engine::{Duration, NodeState};
 use pulsegate_stream::{FileError, LogReader, LogView, Record};
 
+use crate::place::{Place, place_of_event, place_of_record};
+
 /// Events of a partition after the snapshot that are looked at, at most. Where there are more, the snapshot is so old that it
 /// says little; the states of nodes come from the other topic all the same.
 pub const REPLAYED_EVENTS_MAX: u64 = 262_144;
-
-/// An event's place among all that this gateway ever told: epoch, then number.
-type Place = (u64, u64);
 
 /// What was told of one node last.
 #[derive(Clone, Debug)]
@@ -109,7 +108,7 @@ impl ToldNodes {
     /// Takes an event, whatever it is about.
     pub fn note(&mut self, event: Event, is_after_snapshot: bool) {
         self.latest_unix_us = self.latest_unix_us.max(event.decided_at_unix_us);
-        let place = (event.epoch, event.gateway_sequence);
+        let place = place_of_event(&event);
         let Some(node_id) = event.node_id.filter(|_| event.event_type.entity_and_change().0 == "node") else {
             return;
         };
@@ -156,8 +155,7 @@ impl ToldNodes {
     /// A key is the node's name, or its id if it never told one; what looks like an id may be either.
     fn forget_by_key(&mut self, record: &Record) {
         let key = record.key.as_deref().and_then(|key| std::str::from_utf8(key).ok());
-        let place = record.header("ce_id").and_then(|id| place_of_id(std::str::from_utf8(id).ok()?));
-        let (Some(key), Some(place)) = (key, place) else {
+        let (Some(key), Some(place)) = (key, place_of_record(record)) else {
             self.unreadable += 1;
             return;
         };
@@ -174,13 +172,6 @@ impl ToldNodes {
             self.nodes.remove(&node_id);
         }
     }
-}
-
-/// Epoch and number out of `<gateway>/<epoch>/<number>`.
-fn place_of_id(id: &str) -> Option<Place> {
-    let (rest, number) = id.rsplit_once('/')?;
-    let (_, epoch) = rest.rsplit_once('/')?;
-    Some((epoch.parse().ok()?, number.parse().ok()?))
 }
 
 fn state_of_word(word: &str) -> Option<NodeState> {
