@@ -351,7 +351,14 @@ mod tests {
             for saying in [Saying::Flapping { flaps: 4 }, Saying::Steady { flaps: 4, damped: 3 }] {
                 let verdict = Verdict { previous: NodeState::Alive, ..verdict(untold) };
                 let (cause, held) = (None, Duration::ZERO);
-                let node = Published::Node(NodeEvent { shard: 0, verdict, saying, cause, held });
+                let node = Published::Node(NodeEvent {
+                    shard: 0,
+                    verdict,
+                    saying,
+                    cause,
+                    held,
+                    is_named_now: false,
+                });
                 let event = announcer().published(&node, WALL);
                 assert_eq!((event.state.as_deref(), event.reason), (Some("alive"), None), "{untold:?}");
                 assert_eq!((event.flap_count, event.expected_return_ms), (Some(4), None));

@@ -1,5 +1,6 @@
 //! The latest state of each node, as a topic of its own: for each event that changes a state, the same event again under
-//! the same key; for a node that is forgotten, a record without a value.
+//! the same key; for a node that is forgotten, a record without a value. A node that is told of before it has told its name
+//! has its id as its key until then, and a record without a value there from then on.
 //!
 //! ```text
 //!   events of a turn ──commit──▶ pulsegate.events-3   joined suspected failed …     what happened
@@ -15,7 +16,7 @@ mod catch_up;
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
-use pulsegate_codec::event::{Event, EventType, ValueFormat};
+use pulsegate_codec::event::{Event, EventId, EventType, ValueFormat};
 use pulsegate_stream::{EventLog, FileError, LogError, LogReader, Maintained, Record};
 
 pub use catch_up::catch_up;
@@ -40,8 +41,9 @@ impl NodeStates {
     }
 
     /// Keeps the state that this event tells of, if it does; `record` is the event as a record. While a node flaps, each
-    /// of its states says so.
-    pub fn gather(&mut self, event: &Event, record: &Record) {
+    /// of its states says so. `is_named_now`: events of the node before this one were told under its id; what they left
+    /// there goes.
+    pub fn gather(&mut self, event: &Event, record: &Record, is_named_now: bool) {
         match event.event_type {
             EventType::Flapping => {
                 self.flapping.insert(event.node.clone(), event.flap_count.unwrap_or_default());
@@ -58,6 +60,10 @@ impl NodeStates {
             self.records.extend(state_record(&event, &record));
         } else {
             self.records.extend(state_record(event, record));
+        }
+        // A node that is forgotten may have been told under its id by a gateway that left the record there.
+        if is_named_now || event.event_type == EventType::Forgotten {
+            self.records.extend(tombstone_of_id(event, self.format));
         }
     }
 
@@ -108,6 +114,19 @@ fn state_record(event: &Event, record: &Record) -> Option<Record> {
     }
     let is_of_node = event.event_type.entity_and_change().0 == "node";
     (is_of_node && event.state.is_some()).then(|| record.clone())
+}
+
+/// The record that ends the key which a node has before it tells its name: its id. `None` if the event itself is under
+/// that key. Its `ce_type` is that of the event: unless this is `forgotten`, the node is known still, by its name.
+pub(crate) fn tombstone_of_id(event: &Event, format: ValueFormat) -> Option<Record> {
+    let node = event.node_id?.to_string();
+    if node == event.node {
+        return None;
+    }
+    let Event { epoch, gateway_sequence, ref gateway, .. } = *event;
+    let id = EventId { gateway: gateway.clone(), epoch, gateway_sequence };
+    let event = Event { node, ..Event::new(event.event_type.clone(), id, event.decided_at_unix_us) };
+    Some(Record { value: None, ..Record::from(event.to_record(format)) })
 }
 
 /// Shows the records of a part of a partition to `take`.

@@ -245,7 +245,8 @@ impl Publisher {
             }
             let event = self.announcer.published(&published, wall);
             let record = record(&event, self.format);
-            self.states.gather(&event, &record);
+            let is_named_now = matches!(&published, Published::Node(node) if node.is_named_now);
+            self.states.gather(&event, &record, is_named_now);
             self.records.push(record);
         }
         self.gauges.store_publication(&self.publication);

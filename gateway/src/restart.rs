@@ -25,15 +25,18 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use pulsegate_codec::event::{Event, EventId};
 use pulsegate_codec::{NodeId, Sequence};
 use pulsegate_engine::publication::KnownNode;
 use pulsegate_engine::snapshot::NodeRecord;
 use pulsegate_engine::verdict::NodeFacts;
 use pulsegate_engine::{Duration, NodeState, Publication, Timestamp};
-use pulsegate_stream::LogView;
+use pulsegate_stream::{EventLog, LogError, LogView, Record};
 
 use crate::config::Config;
 use crate::data_dir;
+use crate::node_states::tombstone_of_id;
+use crate::publisher::EVENTS_PER_COMMIT_MAX;
 use snapshot::Snapshot;
 use told::{Told, ToldNodes};
 
@@ -78,13 +81,22 @@ pub struct Summary {
     pub snapshot_unix_us: u64,
 }
 
-/// Reads what the data directory holds of earlier runs. Blocks on the disk.
-#[must_use]
-pub fn recover(config: &Config, events: &LogView, nodes: &LogView) -> Recovered {
+/// Reads what the data directory holds of earlier runs, and puts the states of nodes in order that these have left in
+/// disorder. Blocks on the disk. `now_unix_us` is the time by the wall clock.
+///
+/// # Errors
+/// When the states cannot be written.
+pub async fn recover(
+    config: &Config,
+    events: &LogView,
+    nodes: &mut EventLog,
+    now_unix_us: u64,
+) -> Result<Recovered, LogError> {
     let directory = data_dir::stream_dir(&config.data_dir);
     let snapshot = read_snapshot(&data_dir::snapshot_path(&config.data_dir));
     let mut told = ToldNodes::default();
-    let mut read = told.read_states(&directory, nodes);
+    let mut read = told.read_states(&directory, &nodes.view());
+    end_stale_ids(config, nodes, &told, now_unix_us).await?;
     if let Some(snapshot) = &snapshot {
         read = read.and(told.replay(&directory, events, &snapshot.header.event_offsets));
     }
@@ -94,7 +106,34 @@ pub fn recover(config: &Config, events: &LogView, nodes: &LogView) -> Recovered 
     let shape = Shape { shards: config.shards.count, nodes_max: config.nodes_max_per_shard() as usize };
     let recovered = merge(told, snapshot, shape);
     tell(&recovered.summary);
-    recovered
+    Ok(recovered)
+}
+
+/// Ends the keys that nodes had before they told their names, where an earlier run has not: it was killed just then, or
+/// did not know of this.
+async fn end_stale_ids(
+    config: &Config,
+    nodes: &mut EventLog,
+    told: &ToldNodes,
+    now_unix_us: u64,
+) -> Result<(), LogError> {
+    let tombstone = |(node_id, event_type, (epoch, gateway_sequence))| {
+        let id = EventId { gateway: config.name.clone(), epoch, gateway_sequence };
+        let event = Event { node_id: Some(node_id), ..Event::new(event_type, id, now_unix_us) };
+        tombstone_of_id(&event, config.stream.values)
+    };
+    let tombstones: Vec<Record> = told.stale_ids().filter_map(tombstone).collect();
+    if tombstones.is_empty() {
+        return Ok(());
+    }
+    tracing::info!(
+        nodes = tombstones.len(),
+        "what was told of nodes under their ids ends: they have told their names"
+    );
+    for part in tombstones.chunks(EVENTS_PER_COMMIT_MAX) {
+        nodes.append(part).await?;
+    }
+    nodes.sync().await
 }
 
 fn read_snapshot(path: &Path) -> Option<Snapshot> {

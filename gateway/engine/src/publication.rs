@@ -153,6 +153,7 @@ impl Publication {
         member.told_sequence = known.event_sequence;
         member.suspected_at = self.now;
         member.is_accepted = known.state == NodeState::Failed;
+        member.is_nameless = known.facts.is_none();
         self.groups.recount(&mut member, Standing::Outside);
         self.take_facts(&mut member, known.facts.as_ref());
         let standing = member.standing_seen();

@@ -43,7 +43,7 @@ pub(super) async fn serve(
 ) -> Result<(), GatewayError> {
     let clock = Clock::new();
     let storage = storage(reception.kind);
-    let logs = Logs::open(config, &storage).await?;
+    let mut logs = Logs::open(config, &storage).await?;
     let control = ControlWake::new().map_err(system("creating an eventfd"))?;
     let losses = Arc::new(Losses::new(control.clone()));
     let sinks = start_sinks(config, &logs, &losses, clock)?;
@@ -56,7 +56,7 @@ pub(super) async fn serve(
     };
     let desk = ProbeDesk::new().map_err(system("creating an eventfd"))?;
     let snapshots = SnapshotDesk::new().map_err(system("creating an eventfd"))?;
-    let (known, publication) = take_over(config, &logs, clock);
+    let (known, publication) = take_over(config, &mut logs, clock).await?;
     let (sockets, nodes) = (listeners.heartbeats, (known.shards, &snapshots));
     let mut shards = Shards::start(config, reception.kind, sockets, clock, &control, &desk, nodes)?;
     let tcp_page = Arc::new(CounterPage::default());
@@ -113,11 +113,15 @@ pub(super) async fn serve(
 }
 
 /// What is known of earlier runs, and a publication that knows it.
-fn take_over(config: &Config, logs: &Logs, clock: Clock) -> (Recovered, Publication) {
-    let known = restart::recover(config, &logs.events.view(), &logs.nodes.view());
+async fn take_over(
+    config: &Config,
+    logs: &mut Logs,
+    clock: Clock,
+) -> Result<(Recovered, Publication), LogError> {
+    let known = restart::recover(config, &logs.events.view(), &mut logs.nodes, clock.unix_us()).await?;
     let mut publication = Publication::new(config.publication.clone(), config.shards.count);
     known.introduce_to(&mut publication, clock.now());
-    (known, publication)
+    Ok((known, publication))
 }
 
 fn snapshot_writer(

@@ -60,8 +60,39 @@ fn states_of_a_flapping_node_say_that_it_flaps() {
     ];
     for ((event_type, flap_count, expected), sequence) in told.into_iter().zip(1..) {
         let event = Event { flap_count, ..event(event_type, "a", sequence) };
-        states.gather(&event, &record(&event));
+        states.gather(&event, &record(&event), false);
         let state = Event::from_json(states.records.pop().unwrap().value.as_deref().unwrap()).unwrap();
         assert_eq!(state, Event { flap_count: expected, ..event });
     }
+}
+
+/// Goal: once a node is known by its name, nothing stays under its id; who reads the topic is told so by a record of its
+/// own, which names the event. Also when a node is forgotten, in case there is something still.
+#[test]
+fn what_was_told_under_an_id_ends_with_the_name() {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let log = runtime.block_on(open(directory.path(), NODES_TOPIC));
+    let mut states = NodeStates::new(log, ValueFormat::Json);
+    let id = NodeId::from_name("a").to_string();
+    let by_id = Event { node: id.clone(), ..event(EventType::Joined, "a", 1) };
+    states.gather(&by_id, &record(&by_id), false);
+    for (event_type, sequence) in
+        [(EventType::Suspected, 2), (EventType::Failed, 3), (EventType::Forgotten, 4)]
+    {
+        let event = event(event_type, "a", sequence);
+        states.gather(&event, &record(&event), sequence == 2);
+    }
+    let by_id_again = Event { node: id.clone(), ..event(EventType::Forgotten, "a", 5) };
+    states.gather(&by_id_again, &record(&by_id_again), false);
+    let written: Vec<_> =
+        states.records.iter().map(|record| (record.key.clone().unwrap(), record.value.is_some())).collect();
+    let (name, id) = ("a".into(), bytes::Bytes::from(id));
+    let expected =
+        [(&id, true), (&name, true), (&id, false), (&name, true), (&name, false), (&id, false), (&id, false)];
+    assert_eq!(written, expected.map(|(key, has_value)| (key.clone(), has_value)));
+    let ended = &states.records[2];
+    let header = |name| std::str::from_utf8(ended.header(name).unwrap()).unwrap();
+    assert_eq!((header("ce_id"), header("ce_type")), ("gw/1/2", "io.pulsegate.node.suspected.v1"));
+    assert_eq!(header("ce_subject").as_bytes(), &id[..]);
 }

@@ -1,5 +1,7 @@
 //! What the logs and a snapshot make of a node together.
 
+mod states;
+
 use pulsegate_codec::Incarnation;
 use pulsegate_codec::event::{Event, EventId, EventType};
 

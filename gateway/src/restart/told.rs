@@ -7,7 +7,8 @@
 //!
 //! Events are taken by their epoch and number, so it does not matter in which order the partitions are read, nor that most
 //! of the second topic was in the first already. A node that described itself late has records under two keys, its id and
-//! its name; here they are one node.
+//! its name; here they are one node. What is left under its id then is void, and a start writes so ([`ToldNodes::stale_ids`]):
+//! it would bring the node back after it was forgotten, once nothing under its name says so any more.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -29,6 +30,7 @@ pub const REPLAYED_EVENTS_MAX: u64 = 262_144;
 #[derive(Clone, Debug)]
 pub struct Told {
     place: Place,
+    event_type: EventType,
     /// Where it stands.
     pub state: NodeState,
     /// Which run of it.
@@ -58,6 +60,8 @@ pub struct Told {
 pub struct ToldNodes {
     nodes: HashMap<NodeId, Told>,
     forgotten: HashMap<NodeId, Place>,
+    /// The latest record of each node under its id, and whether that is a state: not one without a value.
+    ids: HashMap<NodeId, (Place, bool)>,
     /// When the latest of the events was decided.
     pub latest_unix_us: u64,
     /// Records that are no events of this version.
@@ -93,9 +97,22 @@ impl ToldNodes {
         self.nodes.into_iter()
     }
 
+    /// Nodes that have a state under their id still, although a later event told of them by their name or that they were
+    /// forgotten: with that event's type and place.
+    pub fn stale_ids(&self) -> impl Iterator<Item = (NodeId, EventType, Place)> {
+        let states = self.ids.iter().filter(|(_, (_, is_state))| *is_state);
+        states.filter_map(|(&node_id, &(place, _))| {
+            let known = self.nodes.get(&node_id).filter(|told| told.facts.is_some());
+            let named = known.map(|told| (told.place, &told.event_type));
+            let forgotten = self.forgotten.get(&node_id).map(|&place| (place, &EventType::Forgotten));
+            let (later, event_type) = named.or(forgotten).filter(|&(later, _)| later > place)?;
+            Some((node_id, event_type.clone(), later))
+        })
+    }
+
     fn note_record(&mut self, record: &Record, is_after_snapshot: bool) {
         let Some(value) = &record.value else {
-            self.forget_by_key(record);
+            self.note_tombstone(record);
             return;
         };
         let content_type = record.header("content-type").map(|header| &**header);
@@ -117,6 +134,10 @@ impl ToldNodes {
             return;
         }
         let Some(state) = event.state.as_deref().and_then(state_of_word) else { return };
+        let is_named = event.node != node_id.to_string();
+        if !is_named && !self.note_id(node_id, place, true) {
+            return;
+        }
         if self.forgotten.get(&node_id).is_some_and(|&forgotten| place < forgotten) {
             return;
         }
@@ -134,6 +155,7 @@ impl ToldNodes {
         }
         let told = Told {
             place,
+            event_type: event.event_type.clone(),
             state,
             incarnation: Incarnation(event.incarnation.unwrap_or(0)),
             event_sequence: event.event_sequence.unwrap_or(0).max(1),
@@ -144,7 +166,7 @@ impl ToldNodes {
             is_degraded,
             is_stalled,
             is_after_snapshot,
-            facts: facts(node_id, event),
+            facts: is_named.then(|| facts(event)),
         };
         match known {
             Some(known) => *known = told,
@@ -152,16 +174,37 @@ impl ToldNodes {
         }
     }
 
-    /// A key is the node's name, or its id if it never told one; what looks like an id may be either.
-    fn forget_by_key(&mut self, record: &Record) {
+    /// Notes a record under a node's id. Returns whether it counts: what was written there before a later record without a
+    /// value does not, in whatever order the two are read.
+    fn note_id(&mut self, node_id: NodeId, place: Place, is_state: bool) -> bool {
+        let latest = self.ids.entry(node_id).or_insert((place, is_state));
+        let is_superseded = !latest.1 && place < latest.0;
+        if place > latest.0 || (place == latest.0 && !is_state) {
+            *latest = (place, is_state);
+        }
+        !is_superseded
+    }
+
+    /// A key is the node's name, or its id if it never told one; what looks like an id may be either. A node was
+    /// forgotten if the record says so; otherwise its key alone is void, since it goes by another one.
+    fn note_tombstone(&mut self, record: &Record) {
         let key = record.key.as_deref().and_then(|key| std::str::from_utf8(key).ok());
         let (Some(key), Some(place)) = (key, place_of_record(record)) else {
             self.unreadable += 1;
             return;
         };
-        self.forget(NodeId::from_name(key), place);
-        if let Some(node_id) = key.parse().ok().filter(|_| key.len() == 16) {
-            self.forget(node_id, place);
+        let by_id = key.parse().ok().filter(|_| key.len() == 16);
+        if let Some(node_id) = by_id {
+            self.note_id(node_id, place, false);
+        }
+        let event_type = record.header("ce_type").map(|header| &**header);
+        if event_type == Some(EventType::Forgotten.cloud_events_type().as_bytes()) {
+            self.forget(NodeId::from_name(key), place);
+            by_id.into_iter().for_each(|node_id| self.forget(node_id, place));
+        } else if let Some(node_id) = by_id
+            && self.nodes.get(&node_id).is_some_and(|known| known.facts.is_none() && known.place < place)
+        {
+            self.nodes.remove(&node_id);
         }
     }
 
@@ -205,18 +248,15 @@ fn last_sequence(event: &Event) -> Sequence {
 }
 
 /// What the event tells of its node. What runs on it and what to ask are in no event: they come with its next descriptor.
-fn facts(node_id: NodeId, event: Event) -> Option<Arc<NodeFacts>> {
-    let is_described = event.node != node_id.to_string();
-    is_described.then(|| {
-        Arc::new(NodeFacts {
-            name: event.node.into(),
-            zone: event.zone.into(),
-            labels: event.labels.into_iter().map(|(key, value)| (key.into(), value.into())).collect(),
-            interval_ms: event.interval_ms.unwrap_or(0),
-            profile: event.profile.into(),
-            services: Box::default(),
-            probe: Box::default(),
-        })
+fn facts(event: Event) -> Arc<NodeFacts> {
+    Arc::new(NodeFacts {
+        name: event.node.into(),
+        zone: event.zone.into(),
+        labels: event.labels.into_iter().map(|(key, value)| (key.into(), value.into())).collect(),
+        interval_ms: event.interval_ms.unwrap_or(0),
+        profile: event.profile.into(),
+        services: Box::default(),
+        probe: Box::default(),
     })
 }
 

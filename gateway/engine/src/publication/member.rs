@@ -116,6 +116,8 @@ pub(super) struct Member {
     pub(super) standing: Standing,
     /// Its silence is known and no evidence of anything: see `Publication::accept`.
     pub(super) is_accepted: bool,
+    /// The world knows it by its id alone: that is how it was told of last.
+    pub(super) is_nameless: bool,
     /// Where the engine has it.
     pub(super) seen: View,
     /// Where the world believes it to be.
@@ -137,6 +139,7 @@ impl Member {
             shard,
             standing: Standing::Outside,
             is_accepted: false,
+            is_nameless: false,
             seen: View::UNKNOWN,
             told: View::UNKNOWN,
             told_sequence: 0,

@@ -34,6 +34,8 @@ pub struct NodeEvent {
     pub cause: Option<CauseId>,
     /// How long it was held back; zero if it was not.
     pub held: Duration,
+    /// The first with the node's name, after some that were told when only its id was known.
+    pub is_named_now: bool,
 }
 
 /// What an event says of a node.

@@ -76,7 +76,7 @@ impl Publication {
         self.silences.unmute(verdict.node_id);
         let Some(kind) = member.told.kind_of(&verdict) else { return false };
         verdict.kind = kind;
-        self.number(member, &mut verdict);
+        let is_named_now = self.number(member, &mut verdict);
         member.told = View::after(&verdict);
         self.output.push_back(Published::Node(NodeEvent {
             shard,
@@ -84,6 +84,7 @@ impl Publication {
             saying: Saying::Verdict,
             cause,
             held,
+            is_named_now,
         }));
         true
     }
@@ -93,25 +94,34 @@ impl Publication {
         self.counters.published += 1;
         let node_id = verdict.node_id;
         let mut member = self.members.remove(&node_id).unwrap_or_else(|| self.new_member(shard));
-        self.number(&mut member, &mut verdict);
+        let is_named_now = self.number(&mut member, &mut verdict);
         let (saying, cause, held) = (Saying::Verdict, None, Duration::ZERO);
-        self.output.push_back(Published::Node(NodeEvent { shard, verdict, saying, cause, held }));
+        let event = NodeEvent { shard, verdict, saying, cause, held, is_named_now };
+        self.output.push_back(Published::Node(event));
         self.put_back(node_id, member);
     }
 
     /// Writes something beside the verdicts.
     fn say(&mut self, member: &mut Member, shard: usize, mut verdict: Verdict, saying: Saying) {
-        self.number(member, &mut verdict);
+        let is_named_now = self.number(member, &mut verdict);
         verdict.decided_at = self.now;
         let (cause, held) = (None, Duration::ZERO);
-        self.output.push_back(Published::Node(NodeEvent { shard, verdict, saying, cause, held }));
+        let event = NodeEvent { shard, verdict, saying, cause, held, is_named_now };
+        self.output.push_back(Published::Node(event));
     }
 
-    /// Gives an event its place in the node's story.
-    fn number(&self, member: &mut Member, verdict: &mut Verdict) {
+    /// Gives an event its place in the node's story. A node that has told its name keeps it there, also when the engine
+    /// forgot it while nobody was to hear of that. Returns whether this is the first event with the name after some
+    /// without it.
+    fn number(&self, member: &mut Member, verdict: &mut Verdict) -> bool {
         member.told_sequence = member.told_sequence.wrapping_add(1);
         verdict.event_sequence = member.told_sequence;
         verdict.previous = member.told.state.unwrap_or(verdict.previous);
+        if verdict.facts.is_none() {
+            verdict.facts.clone_from(&member.facts);
+        }
+        let was_nameless = std::mem::replace(&mut member.is_nameless, verdict.facts.is_none());
+        was_nameless && !member.is_nameless
     }
 
     /// Writes that a node is steady, and where it stands.

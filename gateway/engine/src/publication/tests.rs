@@ -2,6 +2,7 @@
 
 mod edges;
 mod incidents;
+mod names;
 mod scenes;
 mod suppressions;
 mod world;
@@ -32,7 +33,7 @@ struct Puppet {
     shard: usize,
     state: NodeState,
     incarnation: Incarnation,
-    facts: Arc<NodeFacts>,
+    facts: Option<Arc<NodeFacts>>,
 }
 
 fn facts(name: &str, zone: &str, rack: &str) -> Arc<NodeFacts> {
@@ -58,7 +59,7 @@ impl Scene {
 
     fn join(&mut self, number: u64, shard: usize, zone: &str, rack: &str) -> NodeId {
         let id = NodeId(number);
-        let facts = facts(&format!("node-{number}"), zone, rack);
+        let facts = Some(facts(&format!("node-{number}"), zone, rack));
         let state = NodeState::New;
         self.nodes.insert(id, Puppet { shard, state, incarnation: Incarnation(1), facts });
         self.say(id, VerdictKind::Joined);
@@ -96,7 +97,7 @@ impl Scene {
                 intervals_missed: 0,
                 terms: Terms::default(),
             },
-            facts: Some(Arc::clone(&puppet.facts)),
+            facts: puppet.facts.clone(),
         };
         let shard = puppet.shard;
         if kind == VerdictKind::Forgotten {

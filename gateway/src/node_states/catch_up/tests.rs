@@ -26,7 +26,10 @@ fn missing_states_are_made_up_for_once() {
             let mut events = open(directory.path(), EVENTS_TOPIC).await;
             events.append(&records).await.unwrap();
             let mut states = NodeStates::new(open(directory.path(), NODES_TOPIC).await, ValueFormat::Json);
-            told[..written].iter().zip(&records).for_each(|(event, record)| states.gather(event, record));
+            told[..written]
+                .iter()
+                .zip(&records)
+                .for_each(|(event, record)| states.gather(event, record, false));
             states.commit().await.unwrap();
             // A partition without any state is read from the start.
             let missing = catch_up(directory.path(), &events, &mut states.log, |_| false).await.unwrap();
@@ -34,6 +37,8 @@ fn missing_states_are_made_up_for_once() {
             assert_eq!(catch_up(directory.path(), &events, &mut states.log, |_| false).await.unwrap(), 0);
         });
         let mut found = nodes(directory.path());
+        // What ends a key that may have been there, is not made up for here.
+        found.retain(|(key, _)| names.contains(&key.as_str()));
         found.sort();
         let expected = [("a", true), ("b", true), ("c", false), ("c", true), ("d", true), ("e", true)];
         assert_eq!(found, expected.map(|(name, has_value)| (name.to_owned(), has_value)));

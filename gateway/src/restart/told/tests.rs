@@ -67,9 +67,65 @@ fn a_forgotten_node_is_unknown_until_it_joins_again() {
     told.note_record(&end, false);
     assert!(only(told).is_some());
     let mut told = ToldNodes::default();
-    told.note_record(&tombstone(&by_id), false);
+    told.note_record(&tombstone(&Event { event_type: EventType::Forgotten, ..by_id.clone() }), false);
     told.note(Event { gateway_sequence: 1, ..by_id }, false);
     assert!(only(told).is_none(), "its key was its id");
+}
+
+/// All orders in which these can be read: each is read from a partition of its own.
+fn orders(records: &[Record]) -> Vec<Vec<&Record>> {
+    let [first, rest @ ..] = records else { return vec![vec![]] };
+    orders(rest)
+        .into_iter()
+        .flat_map(|order| (0..=order.len()).map(move |at| [&order[..at], &[first], &order[at..]].concat()))
+        .collect()
+}
+
+/// Goal: that a node is not told of under its id any more does not make it forgotten, in whatever order the keys are read;
+/// what lies under the id, older, does not bring it back.
+#[test]
+fn a_node_that_has_told_its_name_goes_on_under_it() {
+    let joined = event(EventType::Joined, (1, 2), "alive");
+    let by_id = Event { node: NodeId::from_name(NAME).to_string(), ..joined };
+    let suspected = event(EventType::Suspected, (1, 5), "suspect");
+    let end_of_id = tombstone(&Event { node: by_id.node.clone(), ..suspected.clone() });
+    let [by_id, suspected] = [by_id, suspected].map(|event| Record::from(event.to_record(ValueFormat::Json)));
+    for order in orders(&[by_id.clone(), suspected.clone(), end_of_id.clone()]) {
+        let mut told = ToldNodes::default();
+        order.iter().for_each(|record| told.note_record(record, false));
+        assert_eq!(told.stale_ids().count(), 0, "{order:?}");
+        let told = only(told).unwrap();
+        assert_eq!((told.state, told.facts.is_some()), (NodeState::Suspect, true), "{order:?}");
+    }
+    for order in orders(&[by_id, end_of_id]) {
+        let mut told = ToldNodes::default();
+        order.iter().for_each(|record| told.note_record(record, false));
+        assert!(only(told).is_none(), "its name was forgotten and compacted away: {order:?}");
+    }
+}
+
+/// Goal: a state under an id that nothing ends is found, whether the node lives under its name or was forgotten under it.
+#[test]
+fn a_state_that_was_left_under_an_id_is_found() {
+    let joined = event(EventType::Joined, (1, 2), "alive");
+    let by_id = Event { node: NodeId::from_name(NAME).to_string(), ..joined };
+    let by_id = Record::from(by_id.to_record(ValueFormat::Json));
+    let failed = event(EventType::Failed, (1, 5), "failed");
+    let failed = Record::from(failed.to_record(ValueFormat::Json));
+    let forgotten = tombstone(&event(EventType::Forgotten, (2, 3), ""));
+    for (later, expected) in
+        [(failed, (EventType::Failed, (1, 5))), (forgotten, (EventType::Forgotten, (2, 3)))]
+    {
+        for order in orders(&[by_id.clone(), later]) {
+            let mut told = ToldNodes::default();
+            order.iter().for_each(|record| told.note_record(record, false));
+            let (event_type, place) = expected.clone();
+            assert_eq!(told.stale_ids().collect::<Vec<_>>(), [(NodeId::from_name(NAME), event_type, place)]);
+        }
+    }
+    let mut told = ToldNodes::default();
+    told.note_record(&by_id, false);
+    assert_eq!(told.stale_ids().count(), 0, "it has not told its name");
 }
 
 /// Goal: what a node said of its condition is known although later events say nothing of it, if the events after the snapshot

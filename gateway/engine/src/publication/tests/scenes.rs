@@ -334,7 +334,7 @@ fn known_nodes_count() {
     for number in 0..100_u64 {
         let state = if number < 60 { NodeState::Failed } else { NodeState::Alive };
         let facts = facts(&format!("node-{number}"), "zone-0", "");
-        let puppet = Puppet { shard: 0, state, incarnation: Incarnation(1), facts: Arc::clone(&facts) };
+        let puppet = Puppet { shard: 0, state, incarnation: Incarnation(1), facts: Some(Arc::clone(&facts)) };
         let known = KnownNode {
             shard: 0,
             node_id: NodeId(number),

@@ -1,0 +1,94 @@
+//! What a start does about states of nodes that lie where they do not belong.
+
+use std::collections::BTreeMap;
+
+use pulsegate_codec::event::ValueFormat;
+use pulsegate_stream::{LogConfig, LogReader, Storage};
+
+use super::*;
+use crate::topics::{EVENTS_TOPIC, NODES_TOPIC};
+
+/// A data directory with these states and no events.
+struct World {
+    directory: tempfile::TempDir,
+    runtime: tokio::runtime::Runtime,
+}
+
+impl World {
+    fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        Self { directory, runtime: tokio::runtime::Builder::new_current_thread().build().unwrap() }
+    }
+
+    fn append(&self, partitions: u32, records: &[Record]) {
+        let stream = data_dir::stream_dir(self.directory.path());
+        self.runtime.block_on(async {
+            let config = LogConfig::new(NODES_TOPIC, partitions);
+            let (mut log, _) = EventLog::open(&stream, config, Storage::Tokio).await.unwrap();
+            log.append(records).await.unwrap();
+        });
+    }
+
+    /// What a start knows then, by name or id.
+    fn start(&self, partitions: u32) -> BTreeMap<String, NodeState> {
+        let mut config = Config::from_toml("name = \"gw\"").unwrap();
+        self.directory.path().clone_into(&mut config.data_dir);
+        let stream = data_dir::stream_dir(self.directory.path());
+        let recovered = self.runtime.block_on(async {
+            let open = |topic| EventLog::open(&stream, LogConfig::new(topic, partitions), Storage::Tokio);
+            let (events, mut nodes) =
+                (open(EVENTS_TOPIC).await.unwrap().0, open(NODES_TOPIC).await.unwrap().0);
+            recover(&config, &events.view(), &mut nodes, 7_000_000).await.unwrap()
+        });
+        let nodes = recovered.shards.into_iter().flatten();
+        let name = |node: &RestoredNode| match &node.facts {
+            Some(facts) => facts.name.to_string(),
+            None => node.record.node_id.to_string(),
+        };
+        nodes.map(|node| (name(&node), node.record.state)).collect()
+    }
+
+    /// All records, by partition and offset: key, id and whether there is a value.
+    fn records(&self) -> Vec<(u32, String, String, bool)> {
+        let mut reader = LogReader::new(&data_dir::stream_dir(self.directory.path()), NODES_TOPIC);
+        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+        let records = reader.poll().unwrap().records.into_iter().map(|found| {
+            let record = found.record;
+            let key = text(record.key.as_ref().unwrap());
+            (found.partition, key, text(record.header("ce_id").unwrap()), record.value.is_some())
+        });
+        records.collect()
+    }
+}
+
+fn state(event_type: EventType, name: &str, state: &str, number: u64) -> Event {
+    let mut event = event(event_type, state, 7);
+    name.clone_into(&mut event.node);
+    event.node_id = Some(NodeId::from_name(name));
+    event.gateway_sequence = number;
+    event
+}
+
+fn record_of(event: &Event) -> Record {
+    Record::from(event.to_record(ValueFormat::Json))
+}
+
+/// Goal: what a node has left under its id is ended by the next start, whoever has left it there, once, with the event
+/// that made it void; the node goes on under its name.
+#[test]
+fn a_state_under_an_id_is_ended_by_the_next_start() {
+    let world = World::new();
+    let id = NodeId::from_name("late").to_string();
+    let by_id = Event { node: id.clone(), ..state(EventType::Joined, "late", "alive", 2) };
+    let failed = state(EventType::Failed, "late", "failed", 9);
+    let unnamed = NodeId::from_name("unnamed").to_string();
+    let of_unnamed = Event { node: unnamed.clone(), ..state(EventType::Joined, "unnamed", "alive", 3) };
+    world.append(2, &[record_of(&by_id), record_of(&failed), record_of(&of_unnamed)]);
+    for _ in 0..2 {
+        let expected = [("late".to_owned(), NodeState::Failed), (unnamed.clone(), NodeState::Alive)];
+        assert_eq!(world.start(2), expected.into());
+        let ends: Vec<_> = world.records().into_iter().filter(|record| !record.3).collect();
+        let [(_, key, place, _)] = &ends[..] else { panic!("{ends:?}") };
+        assert_eq!((key, place.as_str()), (&id, "gw/1/9"));
+    }
+}
