@@ -12,14 +12,16 @@
 //! are made up for at the next start ([`catch_up()`]).
 
 mod catch_up;
+mod placement;
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use pulsegate_codec::event::{Event, EventId, EventType, ValueFormat};
-use pulsegate_stream::{EventLog, FileError, LogError, LogReader, Maintained, Record};
+use pulsegate_stream::{EventLog, FileError, LogError, LogReader, LogRecord, Maintained, Record};
 
 pub use catch_up::catch_up;
+pub use placement::{MOVED_TO, Misplaced, is_moved, put_in_place};
 
 /// The writer of the topic.
 #[derive(Debug)]
@@ -135,12 +137,12 @@ fn read(
     topic: &str,
     partition: u32,
     offsets: std::ops::Range<u64>,
-    mut take: impl FnMut(Record),
+    mut take: impl FnMut(LogRecord),
 ) -> Result<(), FileError> {
     let mut reader = LogReader::starting_at(directory, topic, &BTreeMap::from([(partition, offsets.start)]));
     loop {
         let poll = reader.poll_to(|_| offsets.end)?;
-        poll.records.into_iter().for_each(|record| take(record.record));
+        poll.records.into_iter().for_each(&mut take);
         if !poll.has_more {
             return Ok(());
         }

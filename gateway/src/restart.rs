@@ -35,7 +35,7 @@ use pulsegate_stream::{EventLog, LogError, LogView, Record};
 
 use crate::config::Config;
 use crate::data_dir;
-use crate::node_states::tombstone_of_id;
+use crate::node_states::{self, tombstone_of_id};
 use crate::publisher::EVENTS_PER_COMMIT_MAX;
 use snapshot::Snapshot;
 use told::{Told, ToldNodes};
@@ -96,6 +96,13 @@ pub async fn recover(
     let snapshot = read_snapshot(&data_dir::snapshot_path(&config.data_dir));
     let mut told = ToldNodes::default();
     let mut read = told.read_states(&directory, &nodes.view());
+    if told.misplaced.has_states() {
+        let now_ms = i64::try_from(now_unix_us / 1_000).unwrap_or(i64::MAX);
+        let keys = node_states::put_in_place(&directory, nodes, &told.misplaced, now_ms).await?;
+        tracing::info!(keys, "there are more partitions than before: states of nodes were moved into theirs");
+        told = ToldNodes::default();
+        read = told.read_states(&directory, &nodes.view());
+    }
     end_stale_ids(config, nodes, &told, now_unix_us).await?;
     if let Some(snapshot) = &snapshot {
         read = read.and(told.replay(&directory, events, &snapshot.header.event_offsets));

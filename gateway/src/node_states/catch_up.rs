@@ -14,7 +14,7 @@ use std::path::Path;
 use bytes::Bytes;
 use pulsegate_codec::NodeId;
 use pulsegate_codec::event::Event;
-use pulsegate_stream::{EventLog, FileError, LogError, Record};
+use pulsegate_stream::{EventLog, FileError, LogError, LogRecord, Record};
 
 use super::{read, state_record};
 use crate::place::{Place, place_of_record};
@@ -73,7 +73,7 @@ fn of_last_run(
         let last = last_place(directory, nodes, partition)?;
         let (start, end) = (events.start_offset(partition), events.committed_offset(partition));
         let from = end.saturating_sub(CATCH_UP_EVENTS_MAX).max(start);
-        read(directory, EVENTS_TOPIC, partition, from..end, |record| {
+        read(directory, EVENTS_TOPIC, partition, from..end, |LogRecord { record, .. }| {
             let Some(place) = place_of_record(&record) else { return };
             last_epoch = last_epoch.max(place.0);
             if Some(place) > last {
@@ -103,7 +103,7 @@ fn latest_states(
     let mut latest: HashMap<NodeId, (Place, Option<Record>)> = HashMap::new();
     for partition in 0..events.partition_count() {
         let offsets = events.start_offset(partition)..events.committed_offset(partition);
-        read(directory, EVENTS_TOPIC, partition, offsets, |record| {
+        read(directory, EVENTS_TOPIC, partition, offsets, |LogRecord { record, .. }| {
             let (Some(place), Some(event)) = (place_of_record(&record), event_of(&record)) else { return };
             let (Some(node_id), Some(state)) = (event.node_id, state_record(&event, &record)) else { return };
             if latest.get(&node_id).is_none_or(|&(known, _)| place > known) {
@@ -131,7 +131,7 @@ fn known_places(
     let mut known: HashMap<Bytes, Place> = HashMap::new();
     for partition in partitions {
         let offsets = nodes.start_offset(partition)..nodes.committed_offset(partition);
-        read(directory, NODES_TOPIC, partition, offsets, |record| {
+        read(directory, NODES_TOPIC, partition, offsets, |LogRecord { record, .. }| {
             let (Some(key), Some(place)) = (&record.key, place_of_record(&record)) else { return };
             if let Some(key) = keys.get(key) {
                 let newest = known.entry(Bytes::clone(key)).or_insert(place);
@@ -147,7 +147,7 @@ fn last_place(directory: &Path, nodes: &EventLog, partition: u32) -> Result<Opti
     let end = nodes.committed_offset(partition);
     let mut last = None;
     let from = end.saturating_sub(1).max(nodes.start_offset(partition));
-    read(directory, NODES_TOPIC, partition, from..end, |record| last = place_of_record(&record))?;
+    read(directory, NODES_TOPIC, partition, from..end, |found| last = place_of_record(&found.record))?;
     Ok(last)
 }
 

@@ -18,8 +18,9 @@ use pulsegate_codec::event::{Event, EventType};
 use pulsegate_codec::{Incarnation, NodeId, Sequence};
 use pulsegate_engine::verdict::NodeFacts;
 use pulsegate_engine::{Duration, NodeState};
-use pulsegate_stream::{FileError, LogReader, LogView, Record};
+use pulsegate_stream::{FileError, LogReader, LogRecord, LogView, Record};
 
+use crate::node_states::{Misplaced, is_moved};
 use crate::place::{Place, place_of_event, place_of_record};
 
 /// Events of a partition after the snapshot that are looked at, at most. Where there are more, the snapshot is so old that it
@@ -62,6 +63,8 @@ pub struct ToldNodes {
     forgotten: HashMap<NodeId, Place>,
     /// The latest record of each node under its id, and whether that is a state: not one without a value.
     ids: HashMap<NodeId, (Place, bool)>,
+    /// States in other partitions than those of their keys. They are not taken: they are to be moved first.
+    pub misplaced: Misplaced,
     /// When the latest of the events was decided.
     pub latest_unix_us: u64,
     /// Records that are no events of this version.
@@ -75,7 +78,11 @@ impl ToldNodes {
     /// When a file cannot be read or is damaged; what was read before is kept.
     pub fn read_states(&mut self, directory: &Path, nodes: &LogView) -> Result<(), FileError> {
         let offsets = ranges(nodes, |_| 0);
-        read(directory, nodes.topic(), &offsets, |record| self.note_record(record, false))
+        read(directory, nodes.topic(), &offsets, |found| {
+            if !self.misplaced.note(found, nodes.partition_count()) {
+                self.note_record(&found.record, false);
+            }
+        })
     }
 
     /// Reads the events from these offsets on, by partition. A partition of which none is known is not read. Blocks on the
@@ -89,7 +96,7 @@ impl ToldNodes {
         for (start, end) in offsets.values_mut() {
             *start = (*start).max(end.saturating_sub(REPLAYED_EVENTS_MAX));
         }
-        read(directory, events.topic(), &offsets, |record| self.note_record(record, true))
+        read(directory, events.topic(), &offsets, |found| self.note_record(&found.record, true))
     }
 
     /// The nodes.
@@ -193,7 +200,19 @@ impl ToldNodes {
             self.unreadable += 1;
             return;
         };
-        let by_id = key.parse().ok().filter(|_| key.len() == 16);
+        let by_id: Option<NodeId> = key.parse().ok().filter(|_| key.len() == 16);
+        if is_moved(record) {
+            // What stood under this key here before is void. If the key came back later, so does its state.
+            for (node_id, is_name) in [(Some(NodeId::from_name(key)), true), (by_id, false)] {
+                let Some(node_id) = node_id else { continue };
+                let is_void = |told: &Told| told.facts.is_some() == is_name && told.place <= place;
+                if self.nodes.get(&node_id).is_some_and(is_void) {
+                    self.nodes.remove(&node_id);
+                }
+            }
+            by_id.map(|node_id| self.ids.remove(&node_id));
+            return;
+        }
         if let Some(node_id) = by_id {
             self.note_id(node_id, place, false);
         }
@@ -273,13 +292,13 @@ fn read(
     directory: &Path,
     topic: &str,
     offsets: &BTreeMap<u32, (u64, u64)>,
-    mut take: impl FnMut(&Record),
+    mut take: impl FnMut(&LogRecord),
 ) -> Result<(), FileError> {
     let starts = offsets.iter().map(|(&partition, &(start, _))| (partition, start)).collect();
     let mut reader = LogReader::starting_at(directory, topic, &starts);
     loop {
         let poll = reader.poll_to(|partition| offsets[&partition].1)?;
-        poll.records.iter().for_each(|record| take(&record.record));
+        poll.records.iter().for_each(&mut take);
         if !poll.has_more {
             return Ok(());
         }

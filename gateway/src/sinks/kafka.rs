@@ -33,6 +33,7 @@ use super::feed::{Feed, Outgoing, SinkShared};
 use super::{SinkError, bury, dead_letters};
 use crate::config::limits::sinks::DEAD_LETTER_BYTES_MAX_DEFAULT;
 use crate::config::sinks::KafkaSink;
+use crate::node_states::is_moved;
 use producer::{Link, Refusal};
 
 /// Waits for delivery reports grow from the one to the other while nothing happens.
@@ -156,6 +157,14 @@ impl Run {
             let our_partitions = ours.filter(|other| other.topic == lane.topic).count();
             let partitions = self.partitions.as_ref().expect("asked for before");
             let partition = (partitions.get(theirs) == Some(&our_partitions)).then_some(lane.partition);
+            if partition.is_none() && is_moved(&outgoing.record) {
+                // Their partitions are not ours: the key has not moved there.
+                let outgoing = self.waiting.pop_front().expect("it is the first");
+                self.feed.sent(&outgoing);
+                self.feed.finished(outgoing.lane, outgoing.offset);
+                self.feed.shared().progress.count(|progress| &progress.filtered, 1);
+                continue;
+            }
             match self.link.send(outgoing, theirs, partition) {
                 Ok(()) => {
                     let outgoing = self.waiting.pop_front().expect("it is the first");

@@ -122,6 +122,26 @@ impl EventLog {
         self.gather(results)
     }
 
+    /// As [`Self::append`], but all into this partition, whatever their keys: for records that say of keys that they have
+    /// left it.
+    ///
+    /// # Errors
+    /// As there, but who gets [`LogError::Append`] knows itself what was refused: the last records.
+    ///
+    /// # Panics
+    /// If there is no such partition.
+    pub async fn append_to(&mut self, partition: u32, records: &[Record]) -> Result<Appended, LogError> {
+        check_record_sizes(records)?;
+        self.partitions.iter_mut().for_each(PartitionLog::clear_staged);
+        if records.is_empty() {
+            return Ok(Appended::default());
+        }
+        let log = &mut self.partitions[partition as usize];
+        (0..records.len()).for_each(|index| log.stage(index));
+        let result = log.append(records).await;
+        self.gather(vec![result])
+    }
+
     /// Commits what was appended since the last sync. Needed only with [`SyncPolicy::IntervalMs`].
     ///
     /// # Errors

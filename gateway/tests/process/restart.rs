@@ -1,10 +1,15 @@
 //! The gateway is killed and comes back: it knows whom it knew, its downtime counts for nobody, and nobody is told twice.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
+use pulsegate::data_dir::stream_dir;
+use pulsegate::gateway::NODES_TOPIC;
+use pulsegate_codec::NodeId;
 use pulsegate_codec::event::{Event, EventType};
 use pulsegate_loadgen::faults::{Amount, FaultOptions};
 use pulsegate_loadgen::{Report, RunOptions};
+use pulsegate_stream::{LogReader, partition_of_key};
 
 use crate::harness::{FAST, Gateway, Relay, eventually, pause, quiet_addresses};
 
@@ -299,4 +304,41 @@ fn a_goodbye_that_nobody_was_told_of_is_kept() {
     }
     assert_eq!(types(&gateway, "leaves"), [EventType::Joined, EventType::Left]);
     assert_eq!(told(&gateway, "leaves")[1].reason.as_deref(), Some("unspecified"));
+}
+
+/// Goal: a node that was told of by its id first is one node under its name, to consumers and to the next start, which has
+/// more partitions besides: nothing is told of it anew, and nothing of it is left under another key or in another place.
+#[test]
+fn a_node_that_told_its_name_late_is_one_node_also_in_more_partitions() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut gateway = Gateway::start(directory.path(), &settings());
+    let mut relay = Relay::new("relay", &gateway);
+    let id = NodeId::from_name("late").to_string();
+    eventually("it has joined without a name", || {
+        relay.beat(&["late"]);
+        types(&gateway, &id).contains(&EventType::Joined).then_some(())
+    });
+    relay.introduce(&["late"]);
+    eventually("it has failed by its name", || {
+        types(&gateway, "late").contains(&EventType::Failed).then_some(())
+    });
+    gateway.kill();
+    gateway = Gateway::start(directory.path(), &format!("{}[stream]\npartitions = 11\n", settings()));
+    let mut relay = Relay::new("relay", &gateway);
+    relay.skip_to(10_000);
+    let recovered = eventually("it has recovered", || {
+        relay.beat(&["late"]);
+        told(&gateway, "late").into_iter().find(|event| event.event_type == EventType::Recovered)
+    });
+    assert_eq!((recovered.epoch, recovered.event_sequence), (2, Some(4)), "it goes on where it stood");
+    assert_eq!(types(&gateway, &id), [EventType::Joined]);
+    assert!(gateway.stop().success());
+    let mut reader = LogReader::new(&stream_dir(directory.path()), NODES_TOPIC);
+    let mut states = BTreeMap::new();
+    for found in reader.poll().unwrap().records {
+        states.insert((found.partition, found.record.key.unwrap()), found.record.value);
+    }
+    states.retain(|_, value| value.is_some());
+    let expected = (partition_of_key(Some(b"late"), 11), "late".into());
+    assert!(states.keys().eq([&expected]), "{states:?}");
 }

@@ -1,6 +1,6 @@
 //! What a start does about states of nodes that lie where they do not belong.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use pulsegate_codec::event::ValueFormat;
 use pulsegate_stream::{LogConfig, LogReader, Storage};
@@ -91,4 +91,80 @@ fn a_state_under_an_id_is_ended_by_the_next_start() {
         let [(_, key, place, _)] = &ends[..] else { panic!("{ends:?}") };
         assert_eq!((key, place.as_str()), (&id, "gw/1/9"));
     }
+}
+
+/// Goal: however often there are more partitions, and whether or not an earlier version let states lie where they were: who
+/// is known and where each stands is what was told last, nothing is left behind in an old partition, and each state lies
+/// in its own once. Method: forty nodes through six numbers of partitions, with news of some in between; at two of them no
+/// start puts anything in order.
+#[test]
+fn states_follow_their_keys_into_more_partitions() {
+    let world = World::new();
+    let mut model: BTreeMap<String, (NodeState, u64)> = BTreeMap::new();
+    let mut number = 0;
+    for (round, partitions) in [1, 2, 3, 4, 6, 9].into_iter().enumerate() {
+        for node in (0..40).filter(|node| round == 0 || node % 7 == round) {
+            number += 1;
+            let name = format!("node-{node}");
+            let (event_type, told) = match node % 3 {
+                _ if round == 0 => (EventType::Joined, NodeState::Alive),
+                0 => (EventType::Failed, NodeState::Failed),
+                1 => (EventType::Recovered, NodeState::Alive),
+                _ => (EventType::Forgotten, NodeState::New),
+            };
+            let mut record = record_of(&state(event_type, &name, told.label(), number));
+            if told == NodeState::New {
+                record.value = None;
+                model.remove(&name);
+            } else {
+                model.insert(name, (told, number));
+            }
+            world.append(partitions, &[record]);
+        }
+        if [2, 6].contains(&partitions) {
+            continue;
+        }
+        let expected: BTreeMap<_, _> =
+            model.iter().map(|(name, (state, _))| (name.clone(), *state)).collect();
+        assert_eq!(world.start(partitions), expected, "{partitions} partitions");
+        let records = world.records();
+        assert_eq!(world.start(partitions), expected, "{partitions} partitions, again");
+        assert_eq!(world.records(), records, "there is nothing more to do");
+        let lasts: BTreeMap<_, _> = records
+            .iter()
+            .map(|(partition, key, id, is_state)| ((*partition, key.as_str()), (id.as_str(), *is_state)))
+            .collect();
+        let states: BTreeSet<_> = lasts.into_iter().filter(|(_, (_, is_state))| *is_state).collect();
+        let ids: Vec<_> = model.values().map(|(_, number)| format!("gw/1/{number}")).collect();
+        let expected = model.keys().zip(&ids).map(|(name, id)| {
+            let partition = pulsegate_stream::partition_of_key(Some(name.as_bytes()), partitions);
+            ((partition, name.as_str()), (id.as_str(), true))
+        });
+        assert_eq!(states, expected.collect(), "what a consumer has at the end of all partitions");
+    }
+}
+
+/// Goal: a start that was killed between the two steps is made good by the next, and the state is not written twice; an
+/// old state under an id is not moved and left there, if its node has told its name since.
+#[test]
+fn a_move_that_was_interrupted_is_finished() {
+    let world = World::new();
+    let alive = record_of(&state(EventType::Joined, "a", "alive", 2));
+    let id = NodeId::from_name("late").to_string();
+    let by_id = Event { node: id.clone(), ..state(EventType::Joined, "late", "alive", 3) };
+    let failed = record_of(&state(EventType::Failed, "late", "failed", 9));
+    world.append(1, &[alive.clone(), record_of(&by_id), failed]);
+    let partitions = 7;
+    let is_elsewhere = |key: &str| pulsegate_stream::partition_of_key(Some(key.as_bytes()), partitions) != 0;
+    assert!(is_elsewhere("a") && is_elsewhere(&id));
+    world.append(partitions, &[alive]);
+    let expected = [("a".to_owned(), NodeState::Alive), ("late".to_owned(), NodeState::Failed)];
+    assert_eq!(world.start(partitions), expected.into());
+    let of = |key: &str| -> Vec<(u32, bool)> {
+        let records = world.records().into_iter().filter(|record| record.1 == key);
+        records.map(|(partition, .., is_state)| (u32::from(partition != 0), is_state)).collect()
+    };
+    assert_eq!(of("a"), [(0, true), (0, false), (1, true)]);
+    assert!(of(&id).ends_with(&[(1, true), (1, false)]), "{:?}", of(&id));
+    assert_eq!(of(&id)[..2], [(0, true), (0, false)]);
 }

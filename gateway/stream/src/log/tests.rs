@@ -78,6 +78,24 @@ fn opening_touches_files_in_the_blocking_pool_alone() {
     });
 }
 
+/// Goal: what is said of keys that have left a partition stands there, in its order, and nowhere else.
+#[test]
+fn records_can_be_put_into_a_partition_that_is_not_that_of_their_keys() {
+    run(async {
+        let directory = tempfile::tempdir().unwrap();
+        let config = LogConfig { partition_count: 4, ..config() };
+        let mut log = open(directory.path(), &config, &Storage::Tokio).await;
+        let all = records(0..10);
+        assert_eq!(log.append_to(3, &[]).await.unwrap().records(), 0);
+        log.append_to(3, &all[..4]).await.unwrap();
+        let appended = log.append_to(3, &all[4..]).await.unwrap();
+        assert_eq!((appended.partitions[0].partition, appended.partitions[0].first_offset), (3, 4));
+        let read = read_all(directory.path());
+        assert!(read.iter().all(|found| found.partition == 3));
+        assert!(read.into_iter().map(|found| found.record).eq(all));
+    });
+}
+
 #[test]
 fn event_comes_back_as_it_was_appended() {
     run(async {
