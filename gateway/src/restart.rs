@@ -12,7 +12,7 @@
 //! interval and profile now. Without it every node is as if just heard.
 //!
 //! The downtime counts for nobody: [`pulsegate_engine::Engine::restore`] says what a node has left. A goodbye that was
-//! taken and not published is taken again; so nobody who left fails.
+//! taken and not published is taken again; so nobody who left fails. One that its node has come back from since is not.
 //!
 //! Nothing that is missing or damaged stops a start: it is told in the log and in the metrics, and what can be read is taken.
 
@@ -21,6 +21,7 @@ pub mod snapshot;
 pub mod told;
 pub mod writer;
 
+use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -222,8 +223,8 @@ pub fn merge(told: ToldNodes, snapshot: Option<Snapshot>, shape: Shape) -> Recov
 
 fn restored(node_id: NodeId, told: Told, record: Option<&NodeRecord>, profiles: &[String]) -> RestoredNode {
     let of_same_run = record.filter(|record| record.incarnation == told.incarnation);
-    let has_left =
-        told.state != NodeState::Left && record.is_some_and(|record| record.state == NodeState::Left);
+    let has_left = told.state != NodeState::Left
+        && record.is_some_and(|record| record.state == NodeState::Left && is_as_late(record, &told));
     let flag = |told: Option<bool>, of_record: fn(&NodeRecord) -> bool| {
         told.unwrap_or_else(|| of_same_run.is_some_and(of_record))
     };
@@ -247,6 +248,17 @@ fn restored(node_id: NodeId, told: Told, record: Option<&NodeRecord>, profiles: 
         (facts, _) => facts,
     };
     RestoredNode { record: restored, facts, round_trip_us: told.round_trip_us, has_left }
+}
+
+/// Whether the record was made no earlier than what was told was decided: a node that said goodbye and is back has a record of
+/// its goodbye until the next snapshot. Runs and sequences only grow, and a node is back by a heartbeat after its goodbye. Where
+/// nothing was counted, what was told before the snapshot was begun is older; of the rest nobody knows, and the node is
+/// judged by its silence.
+fn is_as_late(record: &NodeRecord, told: &Told) -> bool {
+    match record.incarnation.cmp(&told.incarnation) {
+        Ordering::Equal if told.last_sequence == Sequence::UNCOUNTED => !told.is_after_snapshot,
+        order => order.then(record.sequence.cmp(&told.last_sequence)).is_ge(),
+    }
 }
 
 /// How long a node had been silent, as far as it is certain. A node that came back after the snapshot had not been.

@@ -30,7 +30,7 @@ pub struct NodeRecord {
     pub silence: Duration,
     /// Its run.
     pub incarnation: Incarnation,
-    /// Its last sequence.
+    /// Its last sequence; of a node that left and has been heard once since, the one before that.
     pub sequence: Sequence,
     /// The interval that it is held to, in milliseconds.
     pub interval_ms: u32,

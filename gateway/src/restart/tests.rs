@@ -121,6 +121,38 @@ fn a_goodbye_that_nobody_was_told_of_is_kept() {
     assert_eq!((node.record.state, node.has_left), (NodeState::Alive, true));
 }
 
+/// Goal: a node that said goodbye and is back has not left, though the snapshot saw it gone: in a new run, in the same one, and
+/// where the snapshot saw it between its first and second heartbeat. Method: the record is of the goodbye at sequence 30 of
+/// run 7, or of one before the heartbeat 31; `joined` names the heartbeat before it.
+#[test]
+fn a_node_that_is_back_from_its_goodbye_has_not_left() {
+    let joined = |incarnation, last_sequence| {
+        let mut event = event(EventType::Joined, "alive", incarnation);
+        event.last_sequence = Some(last_sequence);
+        told(event, true)
+    };
+    for back in [joined(8, 1), joined(7, 31)] {
+        let node = merged(back, Some(record(NodeState::Left, 7)));
+        assert_eq!((node.record.state, node.has_left), (NodeState::Alive, false));
+    }
+    // It came, beat on and left, and the snapshot is younger than that, though `joined` was published after it was begun.
+    for before in [joined(6, 40), joined(7, 29)] {
+        assert!(merged(before, Some(record(NodeState::Left, 7))).has_left);
+    }
+}
+
+/// Goal: of a node that does not count its heartbeats, or was told of without, the order of log and snapshot decides whether a
+/// goodbye is the later; where that is not known the node is not said to have left.
+#[test]
+fn without_sequences_a_goodbye_counts_if_the_snapshot_is_the_younger() {
+    for (is_after_snapshot, has_left) in [(false, true), (true, false)] {
+        let mut uncounted = event(EventType::Joined, "alive", 7);
+        uncounted.last_sequence = None;
+        let node = merged(told(uncounted, is_after_snapshot), Some(record(NodeState::Left, 7)));
+        assert_eq!(node.has_left, has_left);
+    }
+}
+
 /// Goal: nodes that nobody was told of join anew; nodes for which there is no room are counted.
 #[test]
 fn who_is_not_taken_over_is_counted() {

@@ -342,3 +342,49 @@ fn a_node_that_told_its_name_late_is_one_node_also_in_more_partitions() {
     let expected = (partition_of_key(Some(b"late"), 11), "late".into());
     assert!(states.keys().eq([&expected]), "{states:?}");
 }
+
+/// Goal: nodes that said goodbye and came back after the last snapshot live, in a new run or the same one, and are told nothing of
+/// by a restart. Method: a gateway that writes no snapshot sees them come back to the snapshot of the one before.
+#[test]
+fn nodes_that_came_back_after_the_snapshot_have_not_left() {
+    use EventType::{Joined, Left};
+    let directory = tempfile::tempdir().unwrap();
+    let addresses = quiet_addresses();
+    let gateway = Gateway::start_with(directory.path(), addresses, &settings());
+    let (mut same, mut anew) = (Relay::new("same", &gateway), Relay::new("anew", &gateway));
+    eventually("both have joined", || {
+        same.introduce(&["same"]);
+        anew.introduce(&["anew"]);
+        ["same", "anew"].iter().all(|name| types(&gateway, name) == [Joined]).then_some(())
+    });
+    same.leave("same");
+    anew.leave("anew");
+    let both = |gateway: &Gateway, expected: &[EventType]| {
+        ["same", "anew"].iter().all(|name| types(gateway, name) == expected)
+    };
+    eventually("both have left", || both(&gateway, &[Joined, Left]).then_some(()));
+    let written = gateway.metric("pulsegate_snapshots_total");
+    eventually("a snapshot knows of it", || {
+        (gateway.metric("pulsegate_snapshots_total") > written + 1).then_some(())
+    });
+    gateway.kill();
+    let rarely = settings().replace("snapshot-interval-s = 1", "snapshot-interval-s = 3_600");
+    let gateway = Gateway::start_with(directory.path(), addresses, &rarely);
+    anew.set_incarnation(2);
+    anew.skip_to(1);
+    eventually("both are back", || {
+        same.introduce(&["same"]);
+        anew.introduce(&["anew"]);
+        both(&gateway, &[Joined, Left, Joined]).then_some(())
+    });
+    gateway.kill();
+    let gateway = Gateway::start_with(directory.path(), addresses, &rarely);
+    for _ in 0..20 {
+        same.beat(&["same"]);
+        anew.beat(&["anew"]);
+        pause(Duration::from_millis(50));
+    }
+    for name in ["same", "anew"] {
+        assert_eq!(types(&gateway, name), [Joined, Left, Joined], "{name}");
+    }
+}

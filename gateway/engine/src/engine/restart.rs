@@ -11,6 +11,8 @@
 
 use std::sync::Arc;
 
+use pulsegate_codec::Sequence;
+
 use super::Engine;
 use crate::slot::SlotIndex;
 use crate::snapshot::NodeRecord;
@@ -38,19 +40,20 @@ impl Engine {
 
     fn record(&self, slot: SlotIndex) -> Option<NodeRecord> {
         let event_sequence = self.registry.event_sequence(slot);
-        let state = match self.registry.state(slot)? {
-            NodeState::New if event_sequence == 0 => return None,
-            // The world was told that it left, and nothing since.
-            NodeState::New => NodeState::Left,
-            state => state,
-        };
         let node = self.registry.node(slot);
+        let (state, sequence) = match self.registry.state(slot)? {
+            NodeState::New if event_sequence == 0 => return None,
+            // The world was told that it left, and nothing since. It left before the one heartbeat that was heard: what
+            // the next one leads to must not look as old as the goodbye.
+            NodeState::New => (NodeState::Left, Sequence(node.sequence.0.saturating_sub(1))),
+            state => (state, node.sequence),
+        };
         let silence_us = self.now.since(node.last_seen).as_micros();
         Some(NodeRecord {
             node_id: node.id,
             silence: Duration::from_micros(u64::try_from(silence_us).unwrap_or(u64::MAX)),
             incarnation: node.incarnation,
-            sequence: node.sequence,
+            sequence,
             interval_ms: node.interval_ms(),
             event_sequence,
             state,

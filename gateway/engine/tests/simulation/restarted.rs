@@ -20,13 +20,17 @@ impl Oracle {
         let was_told = |known: &Known| known.state != NodeState::New || known.verdicts > 0;
         let told = self.nodes.iter().filter(|(_, known)| was_told(known));
         told.map(|(&node_id, known)| {
-            let state = if known.state == NodeState::New { NodeState::Left } else { known.state };
+            // It left before the heartbeat that is all that was heard since.
+            let (state, sequence) = match known.state {
+                NodeState::New => (NodeState::Left, known.sequence.saturating_sub(1)),
+                state => (state, known.sequence),
+            };
             let record = NodeRecord {
                 node_id,
                 silence: Timestamp::from_nanoseconds((now - known.last_seen) / 1_000 * 1_000)
                     .since(Timestamp::ZERO),
                 incarnation: Incarnation(known.incarnation),
-                sequence: Sequence(known.sequence),
+                sequence: Sequence(sequence),
                 interval_ms: known.interval_ms,
                 event_sequence: known.verdicts,
                 state,

@@ -104,8 +104,12 @@ fn a_restored_node_is_judged_by_its_own_profile() {
 fn a_return_that_was_not_confirmed_is_forgotten_by_a_restart() {
     let mut fixture = Fixture::new().with_alive_node();
     fixture.leave(FIRST, 2);
-    fixture.beat(SECOND, 1);
+    fixture.beat(SECOND, 7);
     assert_eq!(fixture.state(), Some(NodeState::New));
+    let mut record = None;
+    fixture.engine.snapshot_piece(0, usize::MAX, |known| record = Some(known));
+    // It left before the heartbeat, and `Joined` will name that heartbeat.
+    assert_eq!(record.map(|record| (record.incarnation, record.sequence)), Some((SECOND, Sequence(6))));
     let fixture = restarted(&fixture, 1_000);
     assert_eq!(fixture.state(), Some(NodeState::Left));
 }
