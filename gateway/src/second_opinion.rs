@@ -11,11 +11,14 @@
 //! (`pulsegate_engine::Engine::on_probe_answer`).
 //!
 //! One [`Inquiries`] a shard, pure: verdicts, datagrams and time come in, datagrams and node ids come out. Addresses are
-//! learned from the frames that bring descriptors, which a node sends every minute or so; heartbeats pay nothing.
+//! learned from the frames that bring descriptors, which a node sends every minute or so; heartbeats pay nothing. They are
+//! kept in [`Addresses`], of nodes that the engine knows and of no others.
 //! When many nodes fall silent at once, asking them one by one proves little and costs much: beyond
 //! [`INQUIRIES_OPEN_MAX`] nobody is asked, and that is counted.
 //!
 //! What a node's descriptor names as its probe (a TCP port, a URL) is asked by the control thread; see `prober.rs`.
+
+mod addresses;
 
 use std::collections::{BTreeSet, HashMap};
 use std::hash::{BuildHasher, RandomState};
@@ -23,6 +26,8 @@ use std::net::SocketAddr;
 
 use pulsegate_codec::{NodeId, PING_BYTES, Ping, PingKind};
 use pulsegate_engine::{Duration, Timestamp};
+
+pub use addresses::Addresses;
 
 /// Questions to one node at most, before its deadline.
 pub const TRIES_MAX: u32 = 3;
@@ -55,10 +60,8 @@ pub struct InquiryCounters {
 }
 
 /// Who is asked, where, and with which secret.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Inquiries {
-    addresses_max: usize,
-    addresses: HashMap<NodeId, SocketAddr>,
     open: HashMap<NodeId, Inquiry>,
     /// When each open inquiry asks next.
     due: BTreeSet<(Timestamp, NodeId)>,
@@ -77,39 +80,17 @@ struct Inquiry {
 }
 
 impl Inquiries {
-    /// Nobody is asked yet. Remembers the addresses of at most `addresses_max` nodes.
-    #[must_use]
-    pub fn new(addresses_max: usize) -> Self {
-        Self {
-            addresses_max,
-            addresses: HashMap::new(),
-            open: HashMap::new(),
-            due: BTreeSet::new(),
-            secret: RandomState::new(),
-            counters: InquiryCounters::default(),
-        }
-    }
-
-    /// A descriptor of this node came from there.
-    pub fn on_descriptor(&mut self, node_id: NodeId, source: SocketAddr) {
-        if let Some(address) = self.addresses.get_mut(&node_id) {
-            *address = source;
-        } else if self.addresses.len() < self.addresses_max {
-            self.addresses.insert(node_id, source);
-        }
-    }
-
     /// The node fell silent and will be called failed at `failed_deadline`: it is to be asked, first of all now. Each
     /// answer gives it `patience` more, in which it is asked again. False if it cannot be asked.
     pub fn begin(
         &mut self,
-        node_id: NodeId,
+        (node_id, address): (NodeId, Option<SocketAddr>),
         now: Timestamp,
         failed_deadline: Timestamp,
         patience: Duration,
     ) -> bool {
         self.end(node_id);
-        let Some(&address) = self.addresses.get(&node_id) else {
+        let Some(address) = address else {
             self.counters.skipped_without_address += 1;
             return false;
         };
@@ -137,18 +118,6 @@ impl Inquiries {
         if let Some(inquiry) = self.open.remove(&node_id) {
             self.due.remove(&(inquiry.next_at, node_id));
         }
-    }
-
-    /// Where the node was last heard.
-    #[must_use]
-    pub fn address(&self, node_id: NodeId) -> Option<SocketAddr> {
-        self.addresses.get(&node_id).copied()
-    }
-
-    /// The node is no longer known.
-    pub fn forget(&mut self, node_id: NodeId) {
-        self.end(node_id);
-        self.addresses.remove(&node_id);
     }
 
     /// When the next question is due.

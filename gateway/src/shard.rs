@@ -12,13 +12,13 @@ use core::net::SocketAddr;
 use std::sync::Arc;
 
 use pulsegate_codec::limits::HEARTBEATS_PER_FRAME_MAX;
-use pulsegate_codec::{Decoder, Heartbeat, Ping, RejectReason};
+use pulsegate_codec::{Decoder, Heartbeat, NodeId, Ping, RejectReason};
 use pulsegate_engine::{Duration, Engine, EngineConfig, Senders, Timestamp, Verdicts};
 
 use crate::counters::{Cell, Tally};
 use crate::handoff::{Description, Dispatch, Mailbox, Parcel};
 use crate::outbox::Outbox;
-use crate::second_opinion::Question;
+use crate::second_opinion::{Addresses, Question};
 
 pub use asking::Asking;
 use memory::Memory;
@@ -90,7 +90,10 @@ impl Shard {
 
     /// The same shard, which asks nodes before it calls them failed.
     #[must_use]
-    pub fn with_second_opinion(self, asking: Asking) -> Self {
+    pub fn with_second_opinion(self, mut asking: Asking) -> Self {
+        if asking.inquiries.is_some() {
+            asking.addresses = Addresses::new(self.engine.places());
+        }
         Self { asking, ..self }
     }
 
@@ -147,8 +150,8 @@ impl Shard {
         for descriptor in batch.descriptors() {
             match dispatch.owner(descriptor.node_id()) {
                 owner if owner == self.index => {
-                    self.asking.on_descriptor(descriptor.node_id(), Some(source));
                     self.engine.on_descriptor(&descriptor, received_at);
+                    note_source(&self.engine, &mut self.asking, descriptor.node_id(), source);
                 }
                 owner => {
                     let description = Description::of(&descriptor, Some(source));
@@ -204,8 +207,10 @@ impl Shard {
                 }
                 Parcel::Description(description) => {
                     let descriptor = description.descriptor();
-                    self.asking.on_descriptor(descriptor.node_id(), description.source());
                     self.engine.on_descriptor(&descriptor, now);
+                    if let Some(source) = description.source() {
+                        note_source(&self.engine, &mut self.asking, descriptor.node_id(), source);
+                    }
                 }
                 Parcel::Departure(departure) => {
                     self.engine.on_departure(departure, now, &mut self.verdicts);
@@ -263,7 +268,7 @@ impl Shard {
             evidence.second_opinion = self.asking.opinion_on(node_id, kind);
         }
         for verdict in &self.verdicts.as_slice()[self.asked_for..] {
-            self.asking.on_verdict(verdict, now);
+            self.asking.on_verdict(verdict, now, |node_id| self.engine.place_of(node_id));
         }
         self.asked_for = self.verdicts.as_slice().len();
     }
@@ -345,3 +350,13 @@ impl Shard {
         tally
     }
 }
+
+/// A descriptor of this node came from there. Who is not known to the engine cannot be suspected, so need not be found.
+fn note_source(engine: &Engine, asking: &mut Asking, node_id: NodeId, source: SocketAddr) {
+    if let Some(place) = engine.place_of(node_id) {
+        asking.addresses.note(place, node_id, source);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -257,10 +257,9 @@ impl Drop for Ended {
 }
 
 fn asking(config: &Config, desk: &ProbeDesk) -> Asking {
-    let addresses_max = config.nodes_max_per_shard() as usize;
     let probes = config.probe.reach != ProbeReach::Off;
     Asking {
-        inquiries: (config.probe.ping || probes).then(|| Inquiries::new(addresses_max)),
+        inquiries: (config.probe.ping || probes).then(Inquiries::default),
         pings: config.probe.ping,
         desk: probes.then(|| desk.clone()),
         ..Asking::default()

@@ -30,7 +30,7 @@ struct Shared {
 }
 
 impl WakeHandle {
-    pub(super) fn new(ring: Option<OwnedFd>) -> io::Result<Self> {
+    pub(crate) fn new(ring: Option<OwnedFd>) -> io::Result<Self> {
         let eventfd = descriptor::new_eventfd()?;
         Ok(Self { shared: Arc::new(Shared { eventfd, ring, signal: Signal::new() }) })
     }

@@ -18,11 +18,9 @@ fn home() -> SocketAddr {
     "10.0.0.7:4000".parse().unwrap()
 }
 
-/// One node that is known at `home()`.
-fn inquiries() -> Inquiries {
-    let mut inquiries = Inquiries::new(10);
-    inquiries.on_descriptor(NODE, home());
-    inquiries
+/// The node, where it was last heard.
+fn node() -> (NodeId, Option<SocketAddr>) {
+    (NODE, Some(home()))
 }
 
 /// All questions that are due, with their times, when time goes by in steps of a millisecond.
@@ -43,8 +41,8 @@ fn answer_to(question: &Question) -> [u8; PING_BYTES] {
 
 #[test]
 fn a_silent_node_is_asked_three_times_and_the_last_answer_still_has_time() {
-    let mut inquiries = inquiries();
-    inquiries.begin(NODE, at(3_000), at(5_000), PATIENCE);
+    let mut inquiries = Inquiries::default();
+    inquiries.begin(node(), at(3_000), at(5_000), PATIENCE);
     let asked = questions(&mut inquiries, 3_000, 10_000);
     let times: Vec<u64> = asked.iter().map(|(time, _)| *time).collect();
     assert_eq!(times, [3_000, 3_500, 4_000]);
@@ -54,8 +52,8 @@ fn a_silent_node_is_asked_three_times_and_the_last_answer_still_has_time() {
 
 #[test]
 fn an_answer_counts_once_and_the_node_is_asked_again_in_the_time_that_it_gives() {
-    let mut inquiries = inquiries();
-    inquiries.begin(NODE, at(3_000), at(5_000), PATIENCE);
+    let mut inquiries = Inquiries::default();
+    inquiries.begin(node(), at(3_000), at(5_000), PATIENCE);
     let question = inquiries.take_due(at(3_000)).unwrap();
     let pong = answer_to(&question);
     assert_eq!(inquiries.on_pong(&pong, at(NOW)), Some(NODE));
@@ -69,10 +67,10 @@ fn an_answer_counts_once_and_the_node_is_asked_again_in_the_time_that_it_gives()
 
 #[test]
 fn only_the_pong_to_the_open_question_counts() {
-    let mut inquiries = inquiries();
-    inquiries.begin(NODE, at(3_000), at(5_000), PATIENCE);
+    let mut inquiries = Inquiries::default();
+    inquiries.begin(node(), at(3_000), at(5_000), PATIENCE);
     let earlier = inquiries.take_due(at(3_000)).unwrap();
-    inquiries.begin(NODE, at(6_000), at(8_000), PATIENCE);
+    inquiries.begin(node(), at(6_000), at(8_000), PATIENCE);
     let question = inquiries.take_due(at(6_000)).unwrap();
     assert_ne!(earlier.datagram, question.datagram, "each inquiry has a nonce of its own");
     let guessed = Ping { kind: PingKind::Pong, node_id: NODE, nonce: 7 }.to_bytes();
@@ -85,8 +83,8 @@ fn only_the_pong_to_the_open_question_counts() {
 
 #[test]
 fn a_node_that_was_heard_or_judged_is_asked_no_more() {
-    let mut inquiries = inquiries();
-    inquiries.begin(NODE, at(3_000), at(5_000), PATIENCE);
+    let mut inquiries = Inquiries::default();
+    inquiries.begin(node(), at(3_000), at(5_000), PATIENCE);
     let question = inquiries.take_due(at(3_000)).unwrap();
     inquiries.end(NODE);
     assert_eq!(questions(&mut inquiries, 3_000, 6_000), []);
@@ -94,14 +92,12 @@ fn a_node_that_was_heard_or_judged_is_asked_no_more() {
 }
 
 #[test]
-fn the_latest_address_is_asked_and_a_forgotten_node_has_none() {
-    let mut inquiries = inquiries();
+fn a_node_is_asked_where_it_was_heard_and_nowhere_if_that_is_not_known() {
+    let mut inquiries = Inquiries::default();
     let moved = "10.0.0.8:4001".parse().unwrap();
-    inquiries.on_descriptor(NODE, moved);
-    inquiries.begin(NODE, at(1), at(5), PATIENCE);
+    assert!(inquiries.begin((NODE, Some(moved)), at(1), at(5), PATIENCE));
     assert_eq!(inquiries.take_due(at(1)).unwrap().address, moved);
-    inquiries.forget(NODE);
-    inquiries.begin(NODE, at(2), at(5), PATIENCE);
+    assert!(!inquiries.begin((NODE, None), at(2), at(5), PATIENCE));
     assert_eq!(inquiries.next_due(), None);
     assert_eq!(inquiries.counters().skipped_without_address, 1);
 }
@@ -109,29 +105,13 @@ fn the_latest_address_is_asked_and_a_forgotten_node_has_none() {
 #[test]
 fn a_mass_of_silent_nodes_is_asked_up_to_the_bound_and_counted_beyond() {
     let nodes = INQUIRIES_OPEN_MAX as u64 + 5;
-    let mut inquiries = Inquiries::new(usize::MAX);
+    let mut inquiries = Inquiries::default();
     for node in 0..nodes {
-        inquiries.on_descriptor(NodeId(node), home());
-        inquiries.begin(NodeId(node), at(3_000), at(5_000), PATIENCE);
+        inquiries.begin((NodeId(node), Some(home())), at(3_000), at(5_000), PATIENCE);
     }
     assert_eq!(questions(&mut inquiries, 3_000, 3_000).len(), INQUIRIES_OPEN_MAX);
     assert_eq!(inquiries.counters().skipped_for_load, 5);
     inquiries.end(NodeId(0));
-    inquiries.begin(NodeId(nodes - 1), at(3_001), at(5_000), PATIENCE);
+    inquiries.begin((NodeId(nodes - 1), Some(home())), at(3_001), at(5_000), PATIENCE);
     assert_eq!(questions(&mut inquiries, 3_001, 3_001).len(), 1, "room is given back");
-}
-
-#[test]
-fn addresses_are_bounded_and_known_nodes_may_still_move() {
-    let mut inquiries = Inquiries::new(1);
-    inquiries.on_descriptor(NODE, home());
-    inquiries.on_descriptor(NodeId(2), home());
-    let moved = "[::1]:9".parse().unwrap();
-    inquiries.on_descriptor(NODE, moved);
-    inquiries.begin(NODE, at(1), at(5), PATIENCE);
-    inquiries.begin(NodeId(2), at(1), at(5), PATIENCE);
-    assert_eq!(
-        questions(&mut inquiries, 1, 1).iter().map(|(_, question)| question.address).collect::<Vec<_>>(),
-        [moved]
-    );
 }

@@ -7,13 +7,15 @@ use pulsegate_codec::NodeId;
 use pulsegate_engine::{Duration, SecondOpinion, Timestamp, Verdict, VerdictKind};
 
 use crate::prober::{ProbeDesk, ProbeRequest, ProbeTarget};
-use crate::second_opinion::{Inquiries, InquiryCounters, Question};
+use crate::second_opinion::{Addresses, Inquiries, InquiryCounters, Question};
 
 /// The ways in which a shard's silent nodes are asked.
 #[derive(Debug, Default)]
 pub struct Asking {
-    /// Where nodes are, and who is pinged. `None`: nobody is asked.
+    /// Who is pinged. `None`: nobody is asked.
     pub inquiries: Option<Inquiries>,
+    /// Where nodes are. The shard makes room for them if anybody is asked.
+    pub addresses: Addresses,
     /// Whether nodes are pinged.
     pub pings: bool,
     /// By what their descriptors name.
@@ -26,13 +28,18 @@ pub struct Asking {
 const OPINIONS_MAX: usize = 4_096;
 
 impl Asking {
-    pub(super) fn on_verdict(&mut self, verdict: &Verdict, now: Timestamp) {
+    /// `place_of` says which place the engine has given to a node.
+    pub(super) fn on_verdict(
+        &mut self,
+        verdict: &Verdict,
+        now: Timestamp,
+        place_of: impl FnOnce(NodeId) -> Option<usize>,
+    ) {
         match verdict.kind {
-            VerdictKind::Suspected => self.begin(verdict, now),
-            VerdictKind::Forgotten => {
-                if let Some(inquiries) = &mut self.inquiries {
-                    inquiries.forget(verdict.node_id);
-                }
+            VerdictKind::Suspected => {
+                let place = place_of(verdict.node_id);
+                let address = place.and_then(|place| self.addresses.of(place, verdict.node_id));
+                self.begin(verdict, address, now);
             }
             _ => {
                 if let Some(inquiries) = &mut self.inquiries {
@@ -42,24 +49,23 @@ impl Asking {
         }
     }
 
-    fn begin(&mut self, verdict: &Verdict, now: Timestamp) {
+    fn begin(&mut self, verdict: &Verdict, address: Option<SocketAddr>, now: Timestamp) {
         let terms = &verdict.evidence.terms;
         let deadline = verdict.evidence.last_seen + terms.failed_timeout;
         let patience = terms.failed_timeout.saturating_sub(terms.suspect_timeout);
         let Some(inquiries) = &mut self.inquiries else { return };
         let mut is_asked = false;
         if self.pings {
-            is_asked = inquiries.begin(verdict.node_id, now, deadline, patience);
+            is_asked = inquiries.begin((verdict.node_id, address), now, deadline, patience);
         }
-        let source = inquiries.address(verdict.node_id);
-        if let (Some(desk), Some(facts), Some(source)) = (&self.desk, &verdict.facts, source)
+        if let (Some(desk), Some(facts), Some(address)) = (&self.desk, &verdict.facts, address)
             && let Some(target) = ProbeTarget::parse(&facts.probe)
         {
             is_asked = true;
             desk.post(ProbeRequest {
                 node_id: verdict.node_id,
                 target,
-                source: source.ip(),
+                source: address.ip(),
                 time_left: deadline.since(now),
                 patience,
                 first_wait: Duration::ZERO,
@@ -91,12 +97,6 @@ impl Asking {
     pub(super) fn probe_again(&self, request: ProbeRequest) {
         if let Some(desk) = &self.desk {
             desk.post(request.again());
-        }
-    }
-
-    pub(super) fn on_descriptor(&mut self, node_id: NodeId, source: Option<SocketAddr>) {
-        if let (Some(inquiries), Some(source)) = (&mut self.inquiries, source) {
-            inquiries.on_descriptor(node_id, source);
         }
     }
 

@@ -41,6 +41,19 @@ impl Engine {
         self.registry.find(node_id).and_then(|slot| self.view(slot))
     }
 
+    /// The node's place in the table, below [`Self::places`]: it stays there while it is known, and the place is another's
+    /// after that. `None` if it is not known.
+    #[must_use]
+    pub fn place_of(&self, node_id: NodeId) -> Option<usize> {
+        self.registry.find(node_id).map(SlotIndex::position)
+    }
+
+    /// How many places there are: more than nodes can be known.
+    #[must_use]
+    pub fn places(&self) -> usize {
+        self.registry.slot_count()
+    }
+
     /// What is known of all nodes, in no order that means anything. Walks the whole table.
     pub fn nodes(&self) -> impl Iterator<Item = NodeView> + '_ {
         self.registry.slots().filter_map(|slot| self.view(slot))
