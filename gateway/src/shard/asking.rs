@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 
 use pulsegate_codec::NodeId;
-use pulsegate_engine::{Duration, SecondOpinion, Timestamp, Verdict, VerdictKind};
+use pulsegate_engine::{Duration, NodeState, SecondOpinion, Timestamp, Verdict, VerdictKind};
 
 use crate::prober::{ProbeDesk, ProbeRequest, ProbeTarget};
 use crate::second_opinion::{Addresses, Inquiries, InquiryCounters, Question};
@@ -29,29 +29,44 @@ const OPINIONS_MAX: usize = 4_096;
 
 impl Asking {
     /// `place_of` says which place the engine has given to a node.
+    ///
+    /// Maintenance suspends the asking, for nobody is judged then, and a node that is still suspect at its end is asked
+    /// anew: no suspicion will be told of it again. What else is told of a node beside its state changes nothing.
     pub(super) fn on_verdict(
         &mut self,
         verdict: &Verdict,
         now: Timestamp,
         place_of: impl FnOnce(NodeId) -> Option<usize>,
     ) {
-        match verdict.kind {
-            VerdictKind::Suspected => {
-                let place = place_of(verdict.node_id);
-                let address = place.and_then(|place| self.addresses.of(place, verdict.node_id));
-                self.begin(verdict, address, now);
+        let silent_since = match verdict.kind {
+            VerdictKind::Suspected => verdict.evidence.last_seen,
+            // The engine gives it all of its time again.
+            VerdictKind::MaintenanceEnded { .. } if verdict.previous == NodeState::Suspect => {
+                verdict.decided_at
             }
-            _ => {
-                if let Some(inquiries) = &mut self.inquiries {
-                    inquiries.end(verdict.node_id);
-                }
-            }
+            VerdictKind::MaintenanceStarted { .. } => return self.end(verdict.node_id),
+            kind if kind.is_condition() => return,
+            _ => return self.end(verdict.node_id),
+        };
+        let place = place_of(verdict.node_id);
+        let address = place.and_then(|place| self.addresses.of(place, verdict.node_id));
+        self.begin(verdict, (address, silent_since), now);
+    }
+
+    fn end(&mut self, node_id: NodeId) {
+        if let Some(inquiries) = &mut self.inquiries {
+            inquiries.end(node_id);
         }
     }
 
-    fn begin(&mut self, verdict: &Verdict, address: Option<SocketAddr>, now: Timestamp) {
+    fn begin(
+        &mut self,
+        verdict: &Verdict,
+        (address, silent_since): (Option<SocketAddr>, Timestamp),
+        now: Timestamp,
+    ) {
         let terms = &verdict.evidence.terms;
-        let deadline = verdict.evidence.last_seen + terms.failed_timeout;
+        let deadline = silent_since + terms.failed_timeout;
         let patience = terms.failed_timeout.saturating_sub(terms.suspect_timeout);
         let Some(inquiries) = &mut self.inquiries else { return };
         let mut is_asked = false;
@@ -72,7 +87,8 @@ impl Asking {
             });
         }
         if is_asked && self.opinions.len() < OPINIONS_MAX {
-            self.opinions.insert(verdict.node_id, SecondOpinion::Silent);
+            // What it answered before a maintenance it answered in this silence.
+            self.opinions.entry(verdict.node_id).or_insert(SecondOpinion::Silent);
         }
     }
 

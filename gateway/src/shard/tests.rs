@@ -2,7 +2,8 @@
 
 use pulsegate_codec::encode::{BatchEncoder, Compression};
 use pulsegate_codec::{Incarnation, NodeDescriptor, NodeId, SenderId, Sequence};
-use pulsegate_engine::Profiles;
+use pulsegate_engine::{Profiles, VerdictKind};
+use tokio::sync::oneshot;
 
 use super::*;
 use crate::io::WakeHandle;
@@ -16,6 +17,7 @@ const STEP_MS: u64 = 100;
 /// One shard that pings, whose nodes beat once a second and are suspect after three, failed after five.
 struct Bench {
     shard: Shard,
+    mailboxes: Arc<[Mailbox]>,
     outbox: Arc<Outbox>,
     now_ms: u64,
     told: Vec<(&'static str, u64)>,
@@ -36,11 +38,13 @@ impl Bench {
             stalled_after: Duration::ZERO,
             hash_seed: 7,
         };
-        let shard =
-            Shard::new(0, &config, mailboxes, Arc::clone(&outbox), Timestamp::ZERO).with_second_opinion(
-                Asking { inquiries: Some(Inquiries::default()), pings: true, ..Asking::default() },
-            );
-        Self { shard, outbox, now_ms: 0, told: Vec::new() }
+        let shard = Shard::new(0, &config, Arc::clone(&mailboxes), Arc::clone(&outbox), Timestamp::ZERO)
+            .with_second_opinion(Asking {
+                inquiries: Some(Inquiries::default()),
+                pings: true,
+                ..Asking::default()
+            });
+        Self { shard, mailboxes, outbox, now_ms: 0, told: Vec::new() }
     }
 
     fn now(&self) -> Timestamp {
@@ -105,6 +109,17 @@ impl Bench {
         asked
     }
 
+    /// An operator orders maintenance until then, or ends it.
+    fn order(&self, name: &str, until_ms: Option<u64>) {
+        let (answer, _nobody_waits) = oneshot::channel();
+        let order = NodesOrder {
+            nodes: [NodeId::from_name(name)].into(),
+            until: until_ms.map(Timestamp::from_milliseconds),
+            answer,
+        };
+        self.mailboxes[0].offer(Parcel::Order(Box::new(order))).unwrap();
+    }
+
     fn said(&self) -> Vec<&'static str> {
         self.told.iter().map(|&(word, _)| word).collect()
     }
@@ -112,6 +127,55 @@ impl Bench {
 
 fn home() -> SocketAddr {
     "10.0.0.7:4000".parse().unwrap()
+}
+
+/// Goal: a suspect node that answers is kept, also when an operator had it in maintenance meanwhile, whether that ends by time
+/// or by hand: it is not asked in that time, asked again from its end on, and fails only when it answers no more.
+#[test]
+fn a_suspect_node_is_asked_again_when_its_maintenance_ends() {
+    for by_hand in [false, true] {
+        let mut bench = Bench::new();
+        bench.join("node");
+        assert!(!bench.run_until(6_000, true).is_empty());
+        bench.order("node", Some(if by_hand { 600_000 } else { 60_000 }));
+        assert!(bench.run_until(59_000, true).is_empty(), "nobody needs the answers");
+        if by_hand {
+            bench.order("node", None);
+        }
+        let asked = bench.run_until(120_000, true);
+        assert!(asked.len() > 20, "{asked:?}");
+        assert_eq!(bench.said(), ["joined", "suspected", "maintenance_started", "maintenance_ended"]);
+        bench.run_until(130_000, false);
+        assert_eq!(bench.said().last(), Some(&"failed"));
+    }
+}
+
+/// Goal: what is told of a suspect node beside its state leaves its second opinion alone.
+#[test]
+fn a_condition_does_not_end_the_second_opinion() {
+    let conditions = [
+        VerdictKind::Conflict { senders: [None, None] },
+        VerdictKind::Degraded,
+        VerdictKind::Healthy,
+        VerdictKind::Progressing { progress: 1, pending: 0 },
+    ];
+    for kind in conditions {
+        let mut bench = Bench::new();
+        bench.join("node");
+        bench.run_until(2_900, true);
+        bench.now_ms = 3_000;
+        let now = bench.now();
+        bench.shard.on_tick(now);
+        bench.shard.consider_verdicts(now);
+        assert!(bench.shard.take_question(now).is_some());
+        let suspected = bench.shard.verdicts.as_slice().last().unwrap().clone();
+        let told =
+            pulsegate_engine::Verdict { kind, previous: pulsegate_engine::NodeState::Suspect, ..suspected };
+        bench.shard.asking.on_verdict(&told, now, |_| None);
+        assert!(!bench.run_until(4_900, true).is_empty(), "{kind:?}");
+        bench.run_until(20_000, true);
+        assert!(!bench.said().contains(&"failed"), "{kind:?}");
+    }
 }
 
 /// Goal: nodes that the engine never knew, or dropped without a word, leave no address behind that keeps that of a new node out.
