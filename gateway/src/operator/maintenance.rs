@@ -15,12 +15,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use pulsegate_codec::NodeId;
-use pulsegate_engine::Duration;
+use pulsegate_engine::{Duration, Timestamp};
 use serde::Serialize;
 use tokio::sync::{Mutex, oneshot};
 
 use super::ANSWER_WAIT;
-use super::book::{Book, Entry, NODES_IN_BOOK_MAX};
+use super::book::{Book, Entry, Held, HeldNodes, NODES_IN_BOOK_MAX};
 use crate::data_dir::DataDirError;
 use crate::handoff::{Mailbox, Parcel};
 use crate::io::Clock;
@@ -116,26 +116,28 @@ impl MaintenanceDesk {
         mailboxes: Arc<[Mailbox]>,
         clock: Clock,
     ) -> Result<Self, DataDirError> {
-        let desk = Self { book: Mutex::new(Book::open(data_dir)?), mailboxes, clock };
+        let book = Book::open(data_dir, clock.now(), clock.wall_offset())?;
+        let desk = Self { book: Mutex::new(book), mailboxes, clock };
         desk.order_again().await;
         Ok(desk)
     }
 
     async fn order_again(&self) {
-        let entries = self.book.lock().await.entries(self.clock.unix_us());
-        if entries.is_empty() {
+        let held = self.book.lock().await.in_force(self.clock.now());
+        if held.is_empty() {
             return;
         }
-        tracing::info!(nodes = entries.len(), "in maintenance by order of an operator before this start");
-        if let Err(error) = self.order_begin(&entries).await {
+        tracing::info!(nodes = held.len(), "in maintenance by order of an operator before this start");
+        if let Err(error) = self.order_begin(&held).await {
             tracing::error!(%error, "maintenance could not be ordered again");
         }
     }
 
     /// What holds.
     pub async fn list(&self) -> Vec<MaintenanceView> {
-        let entries = self.book.lock().await.entries(self.clock.unix_us());
-        entries.into_iter().map(|(node_id, entry)| view(node_id, entry, None)).collect()
+        let held = self.book.lock().await.in_force(self.clock.now());
+        let wall = self.clock.wall_offset();
+        held.iter().map(|(&node_id, held)| view(node_id, held.dated(wall), None)).collect()
     }
 
     /// Puts nodes into maintenance from now on, or moves its end.
@@ -149,28 +151,26 @@ impl MaintenanceDesk {
         reason: &str,
     ) -> Result<Vec<MaintenanceView>, NotDone> {
         let mut book = self.book.lock().await;
-        let from_unix_us = self.clock.unix_us();
-        let until_unix_us =
-            from_unix_us.saturating_add(u64::try_from(length.as_micros()).unwrap_or(u64::MAX));
-        let before = book.entries(from_unix_us);
-        let entry = |node: &NodeRef| {
-            let reason = reason.to_owned();
-            (node.node_id(), Entry { node: node.words(), from_unix_us, until_unix_us, reason })
+        let (now, wall) = (self.clock.now(), self.clock.wall_offset());
+        let before = book.in_force(now);
+        let held = |node: &NodeRef| {
+            let (node_id, node) = (node.node_id(), node.words());
+            (node_id, Held { node, length, until: now + length, reason: reason.to_owned() })
         };
-        let begun: BTreeMap<_, _> = nodes.iter().map(entry).collect();
+        let begun: HeldNodes = nodes.iter().map(held).collect();
         let mut after = before.clone();
         after.extend(begun.clone());
         if after.len() > NODES_IN_BOOK_MAX {
             return Err(NotDone::Full { held: before.len() });
         }
-        book.replace(after).await?;
+        book.replace(after, wall).await?;
         match self.order_begin(&begun).await {
             Ok(are_known) => Ok(begun
-                .into_iter()
-                .map(|(node_id, entry)| view(node_id, entry, are_known.get(&node_id).copied()))
+                .iter()
+                .map(|(&node_id, held)| view(node_id, held.dated(wall), are_known.get(&node_id).copied()))
                 .collect()),
             Err(busy @ NotDone::Busy { .. }) => {
-                book.replace(before).await?;
+                book.replace(before, wall).await?;
                 Err(busy)
             }
             Err(error) => Err(error),
@@ -183,16 +183,16 @@ impl MaintenanceDesk {
     /// See [`NotDone`].
     pub async fn end(&self, nodes: &[NodeRef]) -> Result<Vec<bool>, NotDone> {
         let mut book = self.book.lock().await;
-        let before = book.entries(self.clock.unix_us());
+        let (before, wall) = (book.in_force(self.clock.now()), self.clock.wall_offset());
         let node_ids: Vec<_> = nodes.iter().map(NodeRef::node_id).collect();
         let mut after = before.clone();
         after.retain(|node_id, _| !node_ids.contains(node_id));
         if after != before {
-            book.replace(after).await?;
+            book.replace(after, wall).await?;
         }
         let ended = match self.order(&node_ids, None).await {
             Err(busy @ NotDone::Busy { .. }) => {
-                book.replace(before).await?;
+                book.replace(before, wall).await?;
                 return Err(busy);
             }
             ended => ended?,
@@ -202,19 +202,15 @@ impl MaintenanceDesk {
         Ok(node_ids.iter().map(was_any).collect())
     }
 
-    /// Gives entries to the shards, those with one end together. By node: whether it is known.
-    async fn order_begin(
-        &self,
-        entries: &BTreeMap<NodeId, Entry>,
-    ) -> Result<BTreeMap<NodeId, bool>, NotDone> {
-        let mut by_end: BTreeMap<u64, Vec<NodeId>> = BTreeMap::new();
-        for (&node_id, entry) in entries {
-            by_end.entry(entry.until_unix_us).or_default().push(node_id);
+    /// Gives maintenances to the shards, those with one end together. By node: whether it is known.
+    async fn order_begin(&self, nodes: &HeldNodes) -> Result<BTreeMap<NodeId, bool>, NotDone> {
+        let mut by_end: BTreeMap<Timestamp, Vec<NodeId>> = BTreeMap::new();
+        for (&node_id, held) in nodes {
+            by_end.entry(held.until).or_default().push(node_id);
         }
         let mut are_known = BTreeMap::new();
-        for (until_unix_us, node_ids) in by_end {
-            let left = Duration::from_micros(until_unix_us.saturating_sub(self.clock.unix_us()));
-            are_known.append(&mut self.order(&node_ids, Some(left)).await?);
+        for (until, node_ids) in by_end {
+            are_known.append(&mut self.order(&node_ids, Some(until)).await?);
         }
         Ok(are_known)
     }
@@ -223,9 +219,8 @@ impl MaintenanceDesk {
     async fn order(
         &self,
         node_ids: &[NodeId],
-        left: Option<Duration>,
+        until: Option<Timestamp>,
     ) -> Result<BTreeMap<NodeId, bool>, NotDone> {
-        let until = left.map(|left| self.clock.now() + left);
         let shard_count = self.mailboxes.len();
         let mut answers = Vec::new();
         for (shard, mailbox) in self.mailboxes.iter().enumerate() {
