@@ -14,6 +14,7 @@
 
 mod answers;
 mod book;
+mod delivery;
 mod maintenance;
 
 use pulsegate_engine::Duration;

@@ -9,7 +9,7 @@
 //!
 //! Instead of `seconds` there may be `until_unix_s`. A node that never described itself is named by its id: `"node_ids"`
 //! instead of, or beside, `"nodes"`; in a path, 16 hexadecimal digits are an id. Refusals, and who may ask, are as in
-//! `orders.rs`.
+//! `orders.rs`. Of a change that is kept and not confirmed by all shards yet, the answer is a 503 that says so.
 
 use std::sync::Arc;
 
@@ -53,7 +53,7 @@ impl From<NotDone> for Refusal {
         let status = match not_done {
             NotDone::Full { .. } => StatusCode::CONFLICT,
             NotDone::Book(_) => StatusCode::INTERNAL_SERVER_ERROR,
-            NotDone::Busy { .. } | NotDone::Unanswered => StatusCode::SERVICE_UNAVAILABLE,
+            NotDone::Queued | NotDone::Busy { .. } | NotDone::Unanswered => StatusCode::SERVICE_UNAVAILABLE,
         };
         refused(status, not_done.to_string())
     }

@@ -75,7 +75,7 @@ pub(super) async fn serve(
     let form = (logs.sync, config.stream.values);
     let logs = (logs.events, NodeStates::new(logs.nodes, config.stream.values));
     let (desk_of_operators, asks) = operator::desk();
-    let maintenance = Arc::new(MaintenanceDesk::open(&config.data_dir, shards.mailboxes(), clock).await?);
+    let maintenance = MaintenanceDesk::open(&config.data_dir, shards.mailboxes(), clock).await?;
     let verdicts_and_asks = (shards.outboxes(), asks);
     let mut publisher = Publisher::new(announcer, logs, form, verdicts_and_asks, gauges, clock, publication);
     publisher.announce_losses(losses);

@@ -7,8 +7,9 @@
 //! ```
 //!
 //! The book is written first: what it holds is ordered again at the next start. One change at a time, so that shards
-//! hear of changes in the order in which the book took them. An order for a node that is not known waits in its engine.
-//! Absences that nodes announce with their goodbyes are not in the book.
+//! hear of changes in the order in which the book took them. A change is refused before the book is written or not at all:
+//! what the book took is carried out, however long a shard makes it wait and whether or not the asker does. An order
+//! for a node that is not known waits in its engine. Absences that nodes announce with their goodbyes are not in the book.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -17,17 +18,15 @@ use std::sync::Arc;
 use pulsegate_codec::NodeId;
 use pulsegate_engine::{Duration, Timestamp};
 use serde::Serialize;
-use tokio::sync::{Mutex, oneshot};
+use tokio::sync::{Mutex, OwnedMutexGuard, oneshot};
+use tokio::time::timeout;
 
 use super::ANSWER_WAIT;
 use super::book::{Book, Entry, Held, HeldNodes, NODES_IN_BOOK_MAX};
+use super::delivery::{self, Delivery, Letter};
 use crate::data_dir::DataDirError;
-use crate::handoff::{Mailbox, Parcel};
+use crate::handoff::Mailbox;
 use crate::io::Clock;
-use crate::shard::NodesOrder;
-
-/// Pause between two tries to put an order into a mailbox that is full.
-const POST_RETRY_WAIT: Duration = Duration::from_millis(20);
 
 /// A node as an operator names it.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -85,6 +84,11 @@ pub enum NotDone {
     /// The book cannot be written.
     #[error("the order cannot be kept, so nothing was done: {0}")]
     Book(#[from] DataDirError),
+    /// A change before it waits for a shard.
+    #[error(
+        "an earlier change is still on its way to a shard that is too far behind to take it; nothing was done, try again"
+    )]
+    Queued,
     /// A shard's mailbox stayed full.
     #[error("shard {shard} is too far behind to take the order; nothing was done, try again")]
     Busy {
@@ -93,7 +97,9 @@ pub enum NotDone {
     },
     /// A shard did not answer.
     #[error(
-        "the order is kept and on its way, but not every shard answered in time; GET /v1/maintenance lists what holds"
+        "the change is kept and on its way, but not every shard confirmed it within {} s; it need not be repeated: GET \
+         /v1/maintenance lists what holds when all have taken it",
+        ANSWER_WAIT.as_secs()
     )]
     Unanswered,
 }
@@ -102,8 +108,12 @@ pub enum NotDone {
 #[derive(Debug)]
 pub struct MaintenanceDesk {
     book: Mutex<Book>,
-    mailboxes: Arc<[Mailbox]>,
+    /// Whose change is being made. Not the book's own lock, so that it can be read while a change waits for a shard.
+    turn: Arc<Mutex<()>>,
+    delivery: Delivery,
     clock: Clock,
+    /// Longest wait for a turn, for room and for answers.
+    patience: Duration,
 }
 
 impl MaintenanceDesk {
@@ -115,25 +125,43 @@ impl MaintenanceDesk {
         data_dir: &Path,
         mailboxes: Arc<[Mailbox]>,
         clock: Clock,
-    ) -> Result<Self, DataDirError> {
+    ) -> Result<Arc<Self>, DataDirError> {
+        Self::with_patience(data_dir, mailboxes, clock, ANSWER_WAIT).await
+    }
+
+    async fn with_patience(
+        data_dir: &Path,
+        mailboxes: Arc<[Mailbox]>,
+        clock: Clock,
+        patience: Duration,
+    ) -> Result<Arc<Self>, DataDirError> {
         let book = Book::open(data_dir, clock.now(), clock.wall_offset())?;
-        let desk = Self { book: Mutex::new(book), mailboxes, clock };
+        let (book, delivery) = (Mutex::new(book), Delivery::new(mailboxes));
+        let desk = Arc::new(Self { book, turn: Arc::default(), delivery, clock, patience });
         desk.order_again().await;
         Ok(desk)
     }
 
-    async fn order_again(&self) {
+    async fn order_again(self: &Arc<Self>) {
         let held = self.book.lock().await.in_force(self.clock.now());
         if held.is_empty() {
             return;
         }
         tracing::info!(nodes = held.len(), "in maintenance by order of an operator before this start");
-        if let Err(error) = self.order_begin(&held).await {
-            tracing::error!(%error, "maintenance could not be ordered again");
+        let mut by_end: BTreeMap<Timestamp, Vec<NodeId>> = BTreeMap::new();
+        for (node_id, held) in held {
+            by_end.entry(held.until).or_default().push(node_id);
+        }
+        let letters =
+            |(until, node_ids): (&Timestamp, &Vec<NodeId>)| self.delivery.letters(node_ids, Some(*until));
+        let letters = by_end.iter().flat_map(letters).collect();
+        let turn = Arc::clone(&self.turn).lock_owned().await;
+        if self.carry_out(turn, None, letters).await.is_err() {
+            tracing::warn!("not every shard has confirmed the maintenance yet; it is on its way");
         }
     }
 
-    /// What holds.
+    /// What holds, or will as soon as its shard has taken it.
     pub async fn list(&self) -> Vec<MaintenanceView> {
         let held = self.book.lock().await.in_force(self.clock.now());
         let wall = self.clock.wall_offset();
@@ -145,17 +173,20 @@ impl MaintenanceDesk {
     /// # Errors
     /// See [`NotDone`].
     pub async fn begin(
-        &self,
+        self: &Arc<Self>,
         nodes: &[NodeRef],
         length: Duration,
         reason: &str,
     ) -> Result<Vec<MaintenanceView>, NotDone> {
-        let mut book = self.book.lock().await;
+        let turn = self.turn().await?;
+        let node_ids: Vec<_> = nodes.iter().map(NodeRef::node_id).collect();
+        self.delivery.wait_for_room(&node_ids, self.patience).await?;
         let (now, wall) = (self.clock.now(), self.clock.wall_offset());
-        let before = book.in_force(now);
+        let until = now + length;
+        let before = self.book.lock().await.in_force(now);
         let held = |node: &NodeRef| {
             let (node_id, node) = (node.node_id(), node.words());
-            (node_id, Held { node, length, until: now + length, reason: reason.to_owned() })
+            (node_id, Held { node, length, until, reason: reason.to_owned() })
         };
         let begun: HeldNodes = nodes.iter().map(held).collect();
         let mut after = before.clone();
@@ -163,102 +194,69 @@ impl MaintenanceDesk {
         if after.len() > NODES_IN_BOOK_MAX {
             return Err(NotDone::Full { held: before.len() });
         }
-        book.replace(after, wall).await?;
-        match self.order_begin(&begun).await {
-            Ok(are_known) => Ok(begun
-                .iter()
-                .map(|(&node_id, held)| view(node_id, held.dated(wall), are_known.get(&node_id).copied()))
-                .collect()),
-            Err(busy @ NotDone::Busy { .. }) => {
-                book.replace(before, wall).await?;
-                Err(busy)
-            }
-            Err(error) => Err(error),
-        }
+        let letters = self.delivery.letters(&node_ids, Some(until));
+        let are_known = self.carry_out(turn, Some(after), letters).await?;
+        let view = |(&node_id, held): (&NodeId, &Held)| {
+            view(node_id, held.dated(wall), are_known.get(&node_id).copied())
+        };
+        Ok(begun.iter().map(view).collect())
     }
 
     /// Ends the maintenance of nodes, also one that a goodbye had announced. By node: whether it was in any.
     ///
     /// # Errors
     /// See [`NotDone`].
-    pub async fn end(&self, nodes: &[NodeRef]) -> Result<Vec<bool>, NotDone> {
-        let mut book = self.book.lock().await;
-        let (before, wall) = (book.in_force(self.clock.now()), self.clock.wall_offset());
+    pub async fn end(self: &Arc<Self>, nodes: &[NodeRef]) -> Result<Vec<bool>, NotDone> {
+        let turn = self.turn().await?;
         let node_ids: Vec<_> = nodes.iter().map(NodeRef::node_id).collect();
+        self.delivery.wait_for_room(&node_ids, self.patience).await?;
+        let before = self.book.lock().await.in_force(self.clock.now());
         let mut after = before.clone();
         after.retain(|node_id, _| !node_ids.contains(node_id));
-        if after != before {
-            book.replace(after, wall).await?;
-        }
-        let ended = match self.order(&node_ids, None).await {
-            Err(busy @ NotDone::Busy { .. }) => {
-                book.replace(before, wall).await?;
-                return Err(busy);
-            }
-            ended => ended?,
-        };
+        let after = (after != before).then_some(after);
+        let letters = self.delivery.letters(&node_ids, None);
+        let ended = self.carry_out(turn, after, letters).await?;
         let was_any =
             |node_id: &NodeId| ended.get(node_id).copied().unwrap_or(false) || before.contains_key(node_id);
         Ok(node_ids.iter().map(was_any).collect())
     }
 
-    /// Gives maintenances to the shards, those with one end together. By node: whether it is known.
-    async fn order_begin(&self, nodes: &HeldNodes) -> Result<BTreeMap<NodeId, bool>, NotDone> {
-        let mut by_end: BTreeMap<Timestamp, Vec<NodeId>> = BTreeMap::new();
-        for (&node_id, held) in nodes {
-            by_end.entry(held.until).or_default().push(node_id);
-        }
-        let mut are_known = BTreeMap::new();
-        for (until, node_ids) in by_end {
-            are_known.append(&mut self.order(&node_ids, Some(until)).await?);
-        }
-        Ok(are_known)
+    /// Waits until no other change is being made.
+    async fn turn(&self) -> Result<OwnedMutexGuard<()>, NotDone> {
+        let turn = Arc::clone(&self.turn).lock_owned();
+        timeout(self.patience, turn).await.map_err(|_elapsed| NotDone::Queued)
     }
 
-    /// Gives an order to the shards that own the nodes, and waits for their answers.
-    async fn order(
-        &self,
-        node_ids: &[NodeId],
-        until: Option<Timestamp>,
+    /// Writes the book, if it changes, gives the letters to the shards and waits for their answers. In a task of its own: an
+    /// asker who leaves, or hears [`NotDone::Unanswered`], stops nothing half way. The turn is over when all is posted.
+    async fn carry_out(
+        self: &Arc<Self>,
+        turn: OwnedMutexGuard<()>,
+        after: Option<HeldNodes>,
+        letters: Vec<Letter>,
     ) -> Result<BTreeMap<NodeId, bool>, NotDone> {
-        let shard_count = self.mailboxes.len();
-        let mut answers = Vec::new();
-        for (shard, mailbox) in self.mailboxes.iter().enumerate() {
-            let owned = |node_id: &NodeId| node_id.lane().shard(shard_count) == shard;
-            let nodes: Box<[NodeId]> = node_ids.iter().copied().filter(owned).collect();
-            if !nodes.is_empty() {
-                let asked = nodes.clone();
-                let (answer, receiver) = oneshot::channel();
-                self.post(shard, mailbox, NodesOrder { nodes, until, answer }).await?;
-                answers.push((asked, receiver));
-            }
-        }
-        let mut by_node = BTreeMap::new();
-        for (asked, receiver) in answers {
-            let Ok(Ok(answer)) = tokio::time::timeout(ANSWER_WAIT, receiver).await else {
-                return Err(NotDone::Unanswered);
+        let desk = Arc::clone(self);
+        let (written, is_written) = oneshot::channel();
+        let posting = tokio::spawn(async move {
+            let _turn = turn;
+            let kept = match after {
+                Some(after) => desk.book.lock().await.replace(after, desk.clock.wall_offset()).await,
+                None => Ok(()),
             };
-            by_node.extend(asked.iter().copied().zip(answer));
-        }
-        Ok(by_node)
-    }
-
-    async fn post(&self, shard: usize, mailbox: &Mailbox, order: NodesOrder) -> Result<(), NotDone> {
-        let mut parcel = Parcel::Order(Box::new(order));
-        let mut waited = Duration::ZERO;
-        while let Err(refused) = mailbox.offer(parcel) {
-            if waited >= ANSWER_WAIT {
-                return Err(NotDone::Busy { shard });
-            }
-            parcel = refused;
-            tokio::time::sleep(POST_RETRY_WAIT).await;
-            waited += POST_RETRY_WAIT;
-        }
-        mailbox.owner().wake();
-        Ok(())
+            let is_kept = kept.is_ok();
+            // Whether anybody listens makes no difference.
+            let _ = written.send(kept);
+            if is_kept { desk.delivery.post(letters).await } else { Vec::new() }
+        });
+        is_written.await.expect("the task says how the writing went")?;
+        let answers = async { delivery::answers(posting.await.expect("posting does not panic")).await };
+        timeout(self.patience, answers).await.ok().flatten().ok_or(NotDone::Unanswered)
     }
 }
 
 fn view(node_id: NodeId, entry: Entry, is_known: Option<bool>) -> MaintenanceView {
     MaintenanceView { node_id: node_id.to_string(), entry, is_known }
 }
+
+#[cfg(test)]
+mod tests;
