@@ -162,7 +162,7 @@ impl Publication {
     }
 
     /// Takes one verdict of one shard. What is to be written because of it can then be [taken](Self::take).
-    pub fn on_verdict(&mut self, shard: usize, verdict: Verdict, now: Timestamp) {
+    pub fn on_verdict(&mut self, shard: usize, mut verdict: Verdict, now: Timestamp) {
         self.now = self.now.max(now);
         self.counters.taken += 1;
         if verdict.kind.is_condition() {
@@ -171,6 +171,7 @@ impl Publication {
         }
         let node_id = verdict.node_id;
         let mut member = self.members.remove(&node_id).unwrap_or_else(|| self.new_member(shard));
+        member.lend_facts(&mut verdict);
         let zone_before = member.groups[0];
         self.count(&mut member, &verdict);
         self.end_wait(&mut member, &verdict);

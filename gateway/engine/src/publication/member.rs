@@ -132,6 +132,14 @@ pub(super) struct Member {
 }
 
 impl Member {
+    /// Gives a verdict of a node that has told of itself once, and not since it came back, what it told: the world knows it
+    /// by that, and silences select it by that.
+    pub(super) fn lend_facts(&self, verdict: &mut Verdict) {
+        if verdict.facts.is_none() {
+            verdict.facts.clone_from(&self.facts);
+        }
+    }
+
     pub(super) const fn new(shard: u16) -> Self {
         Self {
             facts: None,

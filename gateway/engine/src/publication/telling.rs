@@ -94,6 +94,7 @@ impl Publication {
         self.counters.published += 1;
         let node_id = verdict.node_id;
         let mut member = self.members.remove(&node_id).unwrap_or_else(|| self.new_member(shard));
+        member.lend_facts(&mut verdict);
         let is_named_now = self.number(&mut member, &mut verdict);
         let (saying, cause, held) = (Saying::Verdict, None, Duration::ZERO);
         let event = NodeEvent { shard, verdict, saying, cause, held, is_named_now };
@@ -110,16 +111,12 @@ impl Publication {
         self.output.push_back(Published::Node(event));
     }
 
-    /// Gives an event its place in the node's story. A node that has told its name keeps it there, also when the engine
-    /// forgot it while nobody was to hear of that. Returns whether this is the first event with the name after some
-    /// without it.
+    /// Gives an event its place in the node's story. Returns whether this is the first event with the node's name after
+    /// some without it.
     fn number(&self, member: &mut Member, verdict: &mut Verdict) -> bool {
         member.told_sequence = member.told_sequence.wrapping_add(1);
         verdict.event_sequence = member.told_sequence;
         verdict.previous = member.told.state.unwrap_or(verdict.previous);
-        if verdict.facts.is_none() {
-            verdict.facts.clone_from(&member.facts);
-        }
         let was_nameless = std::mem::replace(&mut member.is_nameless, verdict.facts.is_none());
         was_nameless && !member.is_nameless
     }

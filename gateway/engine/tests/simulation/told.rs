@@ -101,7 +101,9 @@ impl Told {
     /// One verdict of a shard.
     pub(crate) fn verdict(&mut self, shard: usize, verdict: Verdict, now: Timestamp) {
         self.now = now;
-        let is_silenced = self.is_silenced(verdict.node_id, verdict.facts.as_deref());
+        // What it told of itself once, counts until it tells something else.
+        let known = self.nodes.get(&verdict.node_id).and_then(|account| account.facts.as_deref());
+        let is_silenced = self.is_silenced(verdict.node_id, verdict.facts.as_deref().or(known));
         let account = self.nodes.entry(verdict.node_id).or_insert_with(|| Account {
             flaps: self.flaps_of_the_gone.remove(&verdict.node_id).unwrap_or_default(),
             ..Account::default()

@@ -78,5 +78,20 @@ fn name_outlives_an_end_that_was_silenced() {
     nameless(&mut scene);
     scene.nodes.get_mut(&id).unwrap().incarnation = Incarnation(2);
     scene.say(id, VerdictKind::Joined);
+    // The silence ends: the world hears where the node is.
+    scene.pass(Duration::from_secs(61));
     assert_eq!(names(&scene), [(true, false); 2]);
+}
+
+/// Shows: and a silence that names it, or its zone, covers it as before.
+#[test]
+fn silence_covers_a_node_that_has_not_told_its_name_again() {
+    for selector in [Selector::Node("node-7".into()), Selector::Zone("zone-0".into())] {
+        let mut scene = Scene::new(PublicationConfig::default(), 1);
+        let id = scene.join(7, 0, "zone-0", "");
+        scene.publication.silence(selector, scene.now + Duration::from_secs(60), "", scene.now).unwrap();
+        scene.nodes.get_mut(&id).unwrap().facts = None;
+        scene.say(id, VerdictKind::Suspected);
+        assert_eq!(scene.of_kind(VerdictKind::Suspected), []);
+    }
 }
