@@ -9,6 +9,8 @@
 //! once, when the first node names a profile that does: a gateway whose nodes are all judged by fixed numbers of intervals
 //! pays nothing for the others.
 
+use std::cell::Cell;
+
 use pulsegate_codec::NodeDescriptor;
 
 use crate::detector::profiles::{ProfileIndex, Profiles};
@@ -32,12 +34,23 @@ pub(crate) struct Detection {
     paths: Box<[Path]>,
     /// One a slot, or none at all.
     rhythms: Box<[Rhythm]>,
+    latest: Cell<Option<Latest>>,
+}
+
+/// Timeouts that were worked out last for a node whose profile learns nothing: they are the same for all nodes with this
+/// profile, interval and distance, and in a mass expiry that is nearly always the next node, too.
+#[derive(Clone, Copy, Debug)]
+struct Latest {
+    path: Path,
+    interval_ms: u32,
+    timeouts: Timeouts,
 }
 
 impl Detection {
     pub(crate) fn new(profiles: Profiles, slots: usize) -> Self {
         let path = Path { profile: profiles.default_index(), round_trip_us: 0 };
-        let mut detection = Self { paths: vec![path; slots].into(), rhythms: Box::default(), profiles };
+        let (paths, rhythms) = (vec![path; slots].into(), Box::default());
+        let mut detection = Self { paths, rhythms, profiles, latest: Cell::default() };
         if detection.profiles.need_rhythm() {
             detection.make_room_to_learn();
         }
@@ -148,8 +161,17 @@ impl Detection {
 
     /// How long the node may be silent.
     pub(crate) fn timeouts(&self, slot: SlotIndex, interval_ms: u32) -> Timeouts {
+        let path = self.paths[slot.position()];
+        let is_same = |latest: &Latest| latest.path == path && latest.interval_ms == interval_ms;
+        if let Some(latest) = self.latest.get().filter(is_same) {
+            return latest.timeouts;
+        }
         let (detector, observation) = self.observation(slot, interval_ms);
-        detector.timeouts(&observation)
+        let timeouts = detector.timeouts(&observation);
+        if !detector.profile().needs_rhythm() {
+            self.latest.set(Some(Latest { path, interval_ms, timeouts }));
+        }
+        timeouts
     }
 
     /// A bound below all suspect timeouts that the node can come to have by beating; `None` if they do not change.
@@ -162,7 +184,7 @@ impl Detection {
     pub(crate) fn terms(&self, slot: SlotIndex, interval_ms: u32) -> Terms {
         let (detector, observation) = self.observation(slot, interval_ms);
         let moments_us = detector.moments_us(&observation);
-        let timeouts = detector.timeouts(&observation);
+        let timeouts = self.timeouts(slot, interval_ms);
         Terms {
             profile: self.paths[slot.position()].profile,
             suspect_timeout: timeouts.suspect,

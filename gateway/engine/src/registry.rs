@@ -225,12 +225,21 @@ impl Registry {
         self.facts[slot.position()] = Some(facts);
     }
 
-    /// Loads what only a verdict on the node in this slot needs, so that it is there soon. Returns something of it.
+    /// Loads what only a verdict on the node in this slot needs, so that it is there soon; not yet what the node told of
+    /// itself. Returns something of it.
     #[inline]
     #[must_use]
     pub fn load_cold(&self, slot: SlotIndex) -> u32 {
-        let facts = self.facts[slot.position()].as_ref();
-        self.event_sequences[slot.position()] ^ facts.map_or(0, |facts| facts.interval_ms)
+        self.event_sequences[slot.position()] ^ u32::from(self.facts[slot.position()].is_some())
+    }
+
+    /// The same of what the node told of itself: a verdict shares it and does not read it, so what it waits for is the
+    /// cache line with the count of those that do.
+    #[inline]
+    #[must_use]
+    pub fn load_facts(&self, slot: SlotIndex) -> u32 {
+        let shares = self.facts[slot.position()].as_ref().map_or(0, Arc::strong_count);
+        u32::try_from(shares).unwrap_or(u32::MAX)
     }
 
     /// How many nodes stand where.
