@@ -59,6 +59,12 @@ fn fill(data_dir: &Path) -> Gateway {
     let mut relay = Relay::new("relay", &gateway);
     relay.introduce(&[QUIET]);
     relay.beat(&[QUIET]);
+    restart_nodes(&gateway, &mut relay, 2);
+    gateway
+}
+
+/// All nodes join and restart; beside theirs there are so many events.
+fn restart_nodes(gateway: &Gateway, relay: &mut Relay, others: u64) {
     relay.introduce(&NODES);
     for incarnation in 1..=RESTARTS {
         relay.set_incarnation(incarnation);
@@ -66,9 +72,8 @@ fn fill(data_dir: &Path) -> Gateway {
         pause(Duration::from_millis(5));
     }
     eventually("all is written", || {
-        (gateway.number("events_published") == u64::from(5 * RESTARTS) + 2).then_some(())
+        (gateway.number("events_published") == u64::from(5 * RESTARTS) + others).then_some(())
     });
-    gateway
 }
 
 fn flip_a_bit_in_the_middle(path: &Path) -> Vec<u8> {
@@ -167,16 +172,7 @@ fn events_are_printed_although_the_end_of_a_partition_is_gone() {
     let directory = tempfile::tempdir().unwrap();
     let two = |settings: &str| settings.replace("partitions = 1", "partitions = 2");
     let gateway = Gateway::start(directory.path(), &two(SETTINGS));
-    let mut relay = Relay::new("relay", &gateway);
-    relay.introduce(&NODES);
-    for incarnation in 1..=RESTARTS {
-        relay.set_incarnation(incarnation);
-        relay.beat(&NODES);
-        pause(Duration::from_millis(5));
-    }
-    eventually("all is written", || {
-        (gateway.number("events_published") == u64::from(5 * RESTARTS) + 1).then_some(())
-    });
+    restart_nodes(&gateway, &mut Relay::new("relay", &gateway), 1);
     let name = gateway.events().pop().unwrap().gateway;
     gateway.kill();
     // One in which the start writes nothing.
