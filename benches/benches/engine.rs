@@ -1,20 +1,20 @@
 //! Goal: what a heartbeat of a known node costs the engine at a million nodes, alone and in batches. Not a goal:
-//! decoding, timers that fire (see `wheel.rs`).
+//! decoding, timers that fire (see `src/bin/mass_expiry.rs`).
 //!
 //! `cargo bench -p pulsegate-benches --bench engine`
 
 use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use pulsegate_benches::fleet::{Fleet, heartbeat};
+use pulsegate_benches::fleet::{Fleet, engine_config, heartbeat};
 use pulsegate_codec::{Heartbeat, Sequence};
-use pulsegate_engine::{Duration, Engine, EngineConfig, Profiles, Timestamp, Verdicts};
+use pulsegate_engine::{Engine, Timestamp, Verdicts};
 
 const NODES: usize = if cfg!(debug_assertions) { 50_000 } else { 1_000_000 };
 
 fn on_heartbeats(criterion: &mut Criterion) {
     let fleet = Fleet::new(NODES);
-    let mut engine = Engine::new(&config(), Timestamp::ZERO);
+    let mut engine = Engine::new(&engine_config(NODES), Timestamp::ZERO);
     let mut verdicts = Verdicts::with_capacity(1 << 16);
     let mut heartbeats: Vec<Heartbeat> = fleet.ids().iter().map(|id| heartbeat(*id, 0)).collect();
     for piece in heartbeats.chunks(1_024) {
@@ -39,20 +39,6 @@ fn on_heartbeats(criterion: &mut Criterion) {
     }
     group.finish();
     assert_eq!(engine.counters().heartbeats_stale, 0, "every heartbeat was new");
-}
-
-fn config() -> EngineConfig {
-    EngineConfig {
-        nodes_max: u32::try_from(NODES).unwrap_or(u32::MAX),
-        tick: Duration::from_millis(10),
-        interval_ms: 1_000,
-        interval_ms_min: 100,
-        interval_ms_max: 60_000,
-        profiles: Profiles::built_in(3, 5),
-        forget_after: Duration::from_secs(3_600),
-        stalled_after: Duration::ZERO,
-        hash_seed: 0x5eed,
-    }
 }
 
 criterion_group!(benches, on_heartbeats);

@@ -1,6 +1,7 @@
 //! The nodes that speak: ids as spread as hashes of names are, in an order that no cache can guess, always the same.
 
 use pulsegate_codec::{Heartbeat, Incarnation, NodeId, NodeStatus, Sequence};
+use pulsegate_engine::{Duration, EngineConfig, Profiles};
 
 /// A fixed set of nodes.
 #[derive(Clone, Debug)]
@@ -41,6 +42,23 @@ impl Fleet {
             lanes.iter().flat_map(|lane| lane.chunks_exact(group_size).map(<[NodeId]>::to_vec)).collect();
         groups.sort_unstable_by_key(|group| mix(group[0].0));
         groups
+    }
+}
+
+/// Of an engine that knows so many nodes, which beat every second and are judged as by default: suspect after three seconds,
+/// failed after five.
+#[must_use]
+pub fn engine_config(node_count: usize) -> EngineConfig {
+    EngineConfig {
+        nodes_max: u32::try_from(node_count).expect("a shard's worth of nodes"),
+        tick: Duration::from_millis(10),
+        interval_ms: 1_000,
+        interval_ms_min: 100,
+        interval_ms_max: 60_000,
+        profiles: Profiles::built_in(3, 5),
+        forget_after: Duration::from_secs(3_600),
+        stalled_after: Duration::ZERO,
+        hash_seed: 0x5eed,
     }
 }
 

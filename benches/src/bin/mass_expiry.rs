@@ -16,11 +16,11 @@ use clap::Parser;
 use pulsegate::io::Clock;
 use pulsegate::io::huge_pages::{self, Region};
 use pulsegate::shard::VERDICTS_PER_TURN_MAX;
-use pulsegate_benches::fleet::heartbeat;
+use pulsegate_benches::fleet::{engine_config, heartbeat};
 use pulsegate_benches::machine::{Machine, load_average};
 use pulsegate_benches::statistics::Spread;
 use pulsegate_codec::{Heartbeat, NodeDescriptor, NodeId};
-use pulsegate_engine::{Engine, EngineConfig, Profiles, Timestamp, VerdictKind, Verdicts};
+use pulsegate_engine::{Engine, Timestamp, VerdictKind, Verdicts};
 
 #[derive(Parser, Debug)]
 #[command(about = "Measures the processor time of nodes that fall silent in one tick.")]
@@ -43,7 +43,7 @@ const FAILED_AT: Timestamp = Timestamp::from_milliseconds(6_000);
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let options = Options::parse();
-    let names: Vec<String> = (0..options.nodes).map(|number| format!("node-{number}")).collect();
+    let names = names(options.nodes);
     let (mut suspected, mut failed) = (Vec::new(), Vec::new());
     let load_before = load_average();
     for _ in 0..options.rounds {
@@ -75,6 +75,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
+fn names(count: u32) -> Vec<String> {
+    (0..count).map(|number| format!("node-{number}")).collect()
+}
+
 /// What one mass expiry cost.
 struct Expiry {
     processor_time: Duration,
@@ -92,7 +96,7 @@ struct Storm {
 
 impl Storm {
     fn new(names: &[String]) -> Self {
-        let mut engine = Engine::new(&config(names.len()), Timestamp::ZERO);
+        let mut engine = Engine::new(&engine_config(names.len()), Timestamp::ZERO);
         for (address, bytes) in engine.hot_memory() {
             huge_pages::advise(Region { address, bytes });
         }
@@ -143,16 +147,15 @@ fn describe(engine: &mut Engine, name: &str) {
     engine.on_descriptor(&descriptor, Timestamp::ZERO);
 }
 
-fn config(nodes: usize) -> EngineConfig {
-    EngineConfig {
-        nodes_max: u32::try_from(nodes).expect("bounded by the options"),
-        tick: Duration::from_millis(10),
-        interval_ms: 1_000,
-        interval_ms_min: 100,
-        interval_ms_max: 60_000,
-        profiles: Profiles::built_in(3, 5),
-        forget_after: Duration::from_secs(3_600),
-        stalled_after: Duration::ZERO,
-        hash_seed: 0x5eed,
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Goal: what is measured is that every node becomes suspect and then fails, in as few calls as the budget allows.
+    #[test]
+    fn every_node_has_both_verdicts() {
+        let mut storm = Storm::new(&names(20_000));
+        assert_eq!(storm.expire(SUSPECT_AT, VerdictKind::Suspected).calls, 3);
+        assert_eq!(storm.expire(FAILED_AT, VerdictKind::Failed).calls, 3);
     }
 }

@@ -16,10 +16,10 @@ use pulsegate::peers::Peers;
 use pulsegate::shard::Shard;
 use pulsegate::worker::{Worker, WorkerShared};
 use pulsegate_codec::{BatchEncoder, Compression, SenderId};
-use pulsegate_engine::{EngineConfig, Profiles, Timestamp};
+use pulsegate_engine::{EngineConfig, Timestamp};
 
 use crate::contenders::{Contender, socket};
-use crate::fleet::heartbeat;
+use crate::fleet::{self, heartbeat};
 use crate::load::{Load, SWEEPS_BEFORE};
 use crate::round::{Outcome, Ready, Stage};
 
@@ -84,15 +84,10 @@ impl Contender for Gateway {
 #[must_use]
 pub fn engine_config(load: &Load) -> EngineConfig {
     EngineConfig {
-        nodes_max: u32::try_from(load.node_ids.len()).expect("a shard's worth of nodes"),
-        tick: Duration::from_millis(10),
         interval_ms: load.interval_ms,
         interval_ms_min: load.interval_ms,
         interval_ms_max: load.interval_ms,
-        profiles: Profiles::built_in(3, 5),
-        forget_after: Duration::from_secs(3_600),
-        stalled_after: Duration::ZERO,
-        hash_seed: 0x5eed,
+        ..fleet::engine_config(load.node_ids.len())
     }
 }
 
